@@ -1,0 +1,111 @@
+"""Whether a graph can be run at all, and a digest by which two processes know it is the same one."""
+
+import graphlib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slurmband.domain.task import Task
+from slurmband.errors import BadTask, CyclicGraph, DuplicateTask, EmptyGraph, UnknownDependency
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph that was checked; made by :func:`check` only.
+
+    Parameters
+    ----------
+    tasks : mapping of str to Task
+        In the user's order.
+    digest : str
+        SHA-256 over ids and dependencies, in hexadecimal; the order of tasks does not matter.
+    """
+
+    tasks: Mapping[str, Task[Any]]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[Task[Any]]:
+        return iter(self.tasks.values())
+
+
+def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
+    """Check everything about a graph that can be checked before it runs.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        Consumed once.
+    source : str, optional
+        What to call the graph in messages, such as ``"tasks() in sweep.py"``.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    EmptyGraph, BadTask, DuplicateTask, UnknownDependency, CyclicGraph
+        Each names the task and what to change.
+    """
+    found: dict[str, Task[Any]] = {}
+    for task in tasks:
+        _check_task(task, source)
+        if task.id in found:
+            raise DuplicateTask(task.id)
+        found[task.id] = task
+    if not found:
+        raise EmptyGraph(source)
+    for task in found.values():
+        missing = [name for name in task.dependencies if name not in found]
+        if missing:
+            raise UnknownDependency(task.id, missing)
+    _check_cycles(found)
+    return Graph(found, _digest(found))
+
+
+def _check_task(task: object, source: str) -> None:
+    if not isinstance(task, Task):
+        raise BadTask(
+            f"{source} gave {task!r}, which is no Task. Wrap it: Task(id=..., data=...), "
+            "or use Graphband.over(items) for plain items."
+        )
+    if not isinstance(task.id, str) or not task.id:
+        raise BadTask(f"the id {task.id!r} is no string. Give every task a name: Task(id=str(...)).")
+    for kind in ("dependencies", "requirements"):
+        names = getattr(task, kind)
+        if isinstance(names, str):
+            raise BadTask(
+                f"{kind} of task {task.id!r} is the string {names!r}, which would be read letter by "
+                f"letter. Put it in braces: {kind}={{{names!r}}}."
+            )
+        bad = [name for name in names if not isinstance(name, str)]
+        if bad:
+            raise BadTask(
+                f"{kind} of task {task.id!r} hold {bad[0]!r}, which is no string. Name tasks by "
+                "their ids and requirements by their labels."
+            )
+    if task.max_parallel_workers < 1:
+        raise BadTask(
+            f"max_parallel_workers of task {task.id!r} is {task.max_parallel_workers}; it is at least 1."
+        )
+
+
+def _check_cycles(tasks: Mapping[str, Task[Any]]) -> None:
+    try:
+        graphlib.TopologicalSorter({t.id: t.dependencies for t in tasks.values()}).prepare()
+    except graphlib.CycleError as found:
+        raise CyclicGraph(found.args[1]) from None
+
+
+def _digest(tasks: Mapping[str, Task[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tasks):
+        for part in (name, *sorted(set(tasks[name].dependencies))):
+            digest.update(part.encode())
+            digest.update(b"\0")
+        digest.update(b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,41 @@
+"""A task: one node of the user's graph, as the user writes it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """One node of the graph.
+
+    Parameters
+    ----------
+    id : str
+        Unique name of the task.
+    data : Any, optional
+        Whatever the program wants to have at hand when it runs the task. Never stored.
+    dependencies : collection of str, optional
+        Ids of the tasks that must have completed before this one starts.
+    requirements : collection of str, optional
+        Labels that a worker must have to take this task, such as ``{"gpu"}``.
+    info : mapping, optional
+        Anything else worth carrying along. Never stored.
+    max_parallel_workers : int, default 1
+        How many workers may be in this task at a time.
+    priority : int, default 0
+        Among tasks that are ready, higher goes first; ties go in the order of the graph.
+    attempt : int, optional
+        Number of the try that is running, counted from 1; set by slurmband on the task it hands out.
+    """
+
+    id: str
+    data: T | None = None
+    dependencies: Collection[str] = field(default_factory=frozenset)
+    requirements: Collection[str] = field(default_factory=frozenset)
+    info: Mapping[str, Any] = field(default_factory=dict)
+    max_parallel_workers: int = 1
+    priority: int = 0
+    attempt: int | None = field(default=None, compare=False)

@@ -1,0 +1,253 @@
+"""Everything slurmband raises on purpose, sorted by whose move it is.
+
+The user fixes a :class:`GraphError` or a :class:`UsageError`, the operator fixes an
+:class:`EnvironmentFault`, nobody fixes a :class:`RaceLost` (the loop just goes round again), and a
+developer fixes an :class:`InvariantBroken`. The command line turns the class into an exit code; it
+never reads messages. Codes begin at 64, above what shells and SLURM use themselves.
+
+A task of the user that raises is none of these: it is an outcome, stored with its traceback.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class SlurmbandError(Exception):
+    """Base class; catch it to catch only what slurmband raised itself."""
+
+    exit_code: ClassVar[int] = 64
+
+
+class UsageError(SlurmbandError):
+    """An option or an argument that cannot mean anything."""
+
+    exit_code = 64
+
+
+# --- the user's graph and program ---------------------------------------------------------------
+
+
+class GraphError(SlurmbandError):
+    """The task graph given by the user cannot be run."""
+
+    exit_code = 65
+
+
+class EmptyGraph(GraphError):
+    """The graph has no task."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source} gave no task: nothing to run. Let tasks() yield at least one Task.")
+
+
+class BadTask(GraphError):
+    """A task that is no Task, or one of its fields that is not what it should be."""
+
+
+class DuplicateTask(GraphError):
+    """Two tasks share one id."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(f"two tasks have the id {task!r}. Ids name tasks: make them unique.")
+
+
+class UnknownDependency(GraphError):
+    """A task depends on an id that is not in the graph."""
+
+    def __init__(self, task: str, missing: Iterable[str]) -> None:
+        self.task = task
+        self.missing = tuple(sorted(missing))
+        names = ", ".join(repr(name) for name in self.missing[:5])
+        more = f" and {len(self.missing) - 5} more" if len(self.missing) > 5 else ""
+        super().__init__(
+            f"task {task!r} depends on {names}{more}, not in the graph. "
+            "Add the missing task, or correct the id."
+        )
+
+
+class CyclicGraph(GraphError):
+    """Tasks that wait for each other in a circle."""
+
+    def __init__(self, cycle: Iterable[str]) -> None:
+        self.cycle = tuple(cycle)
+        shown = " -> ".join(repr(name) for name in self.cycle)
+        super().__init__(
+            f"the graph has a cycle: {shown} (each is needed by the next). "
+            "None of these could ever start: remove one of the dependencies."
+        )
+
+
+class GraphChanged(GraphError):
+    """A worker's own graph is not the one that is registered."""
+
+    def __init__(self, registered: str, own: str) -> None:
+        self.registered = registered
+        self.own = own
+        super().__init__(
+            f"this program builds another graph (digest {own[:12]}) than the one registered in the "
+            f"database ({registered[:12]}). Run `slurmband submit` again to register the new graph, "
+            "or make tasks() give the same ids and dependencies each time."
+        )
+
+
+class ProgramError(SlurmbandError):
+    """The user's workflow file cannot be loaded, or lacks what it must define."""
+
+    exit_code = 72
+
+
+class BandStopped(SlurmbandError):
+    """Under ``failure_policy="stop"``: a task failed, so this worker claims no more."""
+
+    exit_code = 74
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(
+            f"task {task!r} ended without completing and the failure policy is 'stop'. "
+            "Mend it, then `slurmband retry`, and start workers again."
+        )
+
+
+class TasksFailed(SlurmbandError):
+    """What was waited for is over, and not every task completed."""
+
+    exit_code = 69
+
+
+# --- the environment ----------------------------------------------------------------------------
+
+
+class DatabaseMissing(SlurmbandError):
+    """There is no database where one was looked for."""
+
+    exit_code = 66
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"no slurmband database at {path}. Go to the directory you submitted from, "
+            "or name the file by --db or SLURMBAND_DB."
+        )
+
+
+class EnvironmentFault(SlurmbandError):
+    """The cluster, the file system or the database would not do its part."""
+
+    exit_code = 67
+
+
+class DatabaseRefused(EnvironmentFault):
+    """The file is there and must not be used as asked (or is no database of ours)."""
+
+
+class LockTimeout(EnvironmentFault):
+    """A lock was not to be had in the time allowed."""
+
+    def __init__(self, path: str, seconds: float, holder: str) -> None:
+        self.path = path
+        self.holder = holder
+        super().__init__(
+            f"the lock {path} was held for more than {seconds:.0f} s by {holder}. It is never taken "
+            "from a process that may be alive: if that process or its node is gone for good, "
+            "delete the lock file; otherwise wait."
+        )
+
+
+class SlurmMissing(EnvironmentFault):
+    """A SLURM command is not installed here."""
+
+    exit_code = 68
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        super().__init__(
+            f"{command} was not found on PATH. Run this on a login node of the cluster "
+            "(or `module load slurm`), or use --cluster local to run on this machine."
+        )
+
+
+class SlurmRefused(EnvironmentFault):
+    """A SLURM command ran and said no."""
+
+    exit_code = 68
+
+    def __init__(self, command: str, returncode: int, stderr: str) -> None:
+        self.command = command
+        self.returncode = returncode
+        self.stderr = stderr.strip()
+        super().__init__(
+            f"{command} refused (exit code {returncode}): {self.stderr or '(it said nothing)'}. "
+            "Nothing was queued. Correct the options and submit again."
+        )
+
+
+class SubmissionUnknown(EnvironmentFault):
+    """sbatch was called and its reply was lost: the array may or may not be queued."""
+
+    exit_code = 71
+
+    def __init__(self, token: str, stderr: str) -> None:
+        self.token = token
+        super().__init__(
+            f"sbatch's reply was lost ({stderr.strip() or 'no output'}) and no job with the comment "
+            f"{token} is to be seen yet. Do not call sbatch by hand: run the same "
+            "`slurmband submit` again in a minute; it looks for that job first."
+        )
+
+
+class CommitUnknown(EnvironmentFault):
+    """A transaction may or may not be in the database; look again before acting on it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the outcome of a transaction is unknown ({why}). Run the command again.")
+
+
+# --- races: correct, expected, and nobody's fault ------------------------------------------------
+
+
+class RaceLost(SlurmbandError):
+    """Another process got there first; correct, expected, and safe to ignore."""
+
+
+class ClaimLost(RaceLost):
+    """The claim was taken back before its worker reported; the report changed nothing."""
+
+    def __init__(self, task: str, attempt: int) -> None:
+        self.task = task
+        self.attempt = attempt
+        super().__init__(f"attempt {attempt} of task {task!r} no longer holds its claim")
+
+
+class WorkerLost(RaceLost):
+    """This incarnation was judged lost; it must join anew before it may claim."""
+
+    def __init__(self, worker: str, reason: str) -> None:
+        self.worker = worker
+        self.reason = reason
+        super().__init__(f"worker {worker} was judged lost ({reason}); its claims were revoked")
+
+
+class WorkerMoved(RaceLost):
+    """A suspect gave a sign of life, or ended, before it could be judged lost."""
+
+
+class WorkerAlive(SlurmbandError):
+    """A second worker under the identifier of one that lives."""
+
+    def __init__(self, worker: str, where: str) -> None:
+        self.worker = worker
+        super().__init__(
+            f"a worker named {worker!r} is alive ({where}). Give this one another identifier= "
+            "(or SLURMBAND_IDENTIFIER), or run `slurmband reap-dead` if that one is gone."
+        )
+
+
+# --- ours ---------------------------------------------------------------------------------------
+
+
+class InvariantBroken(SlurmbandError):
+    """slurmband contradicted itself; please report this as a bug."""
+
+    exit_code = 70

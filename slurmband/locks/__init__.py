@@ -1,0 +1,1 @@
+"""The locks: flufl.lock made fit for hundreds of waiters, and the ladder that leads to it."""

@@ -1,0 +1,186 @@
+"""A flufl lock that waits milliseconds, and is taken only from a holder that is proven dead.
+
+The protocol on disk is flufl's: a claim file that holds its own name, hard-linked to the lock file.
+Four things differ from :class:`flufl.lock.Lock`. It polls in milliseconds with jitter instead of up
+to two seconds, so that no waiter starves. It never expires by anybody's wall clock: the holder's
+process is named in the claim file's name (boot, pid namespace, pid, start time), and the lock is
+broken only when that process is provably gone. Breaking renames the lock away and looks at what it
+caught, so that of many breakers one wins and a live lock is put back. And a LINK whose reply was
+lost, which finds the lock to be ours already, is a lock taken and not an error.
+"""
+
+import errno
+import logging
+import os
+import random
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from flufl.lock import SEP, Lock, NotLockedError, TimeOutError
+
+from slurmband.clock import Clock, SystemClock
+from slurmband.domain.processes import Fate, ProcessIdentity
+from slurmband.processes import fate_of, identify
+
+log = logging.getLogger(__name__)
+
+#: Waits between tries in seconds: from the first, doubling, to the last; each with full jitter.
+FIRST_WAIT: Final = 0.002
+LAST_WAIT: Final = 0.05
+#: What NFS says of a file that somebody else has just removed.
+_VANISHED: Final = (errno.ENOENT, errno.ESTALE)
+
+
+class LinkLock(Lock):  # type: ignore[misc]  # flufl.lock ships no types
+    """A lock file shared by all nodes.
+
+    Parameters
+    ----------
+    lockfile : str
+        Path of the lock file; its directory must exist.
+    lifetime : int or timedelta, default 15 s
+        Only what stock flufl.lock users of the same file would go by.
+    clock : Clock, optional
+    """
+
+    def __init__(
+        self,
+        lockfile: str,
+        lifetime: int | timedelta | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._owner: ProcessIdentity | None = None
+        super().__init__(os.path.abspath(lockfile), lifetime=lifetime)
+
+    def lock(self, timeout: float | timedelta | None = None) -> None:
+        """Take the lock.
+
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Seconds to try for; 0 tries once (and still breaks a dead holder's lock). None: for ever.
+
+        Raises
+        ------
+        flufl.lock.TimeOutError
+            If it was not to be had in that time.
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        deadline = None if seconds is None else self._clock.monotonic() + seconds
+        self._set_claimfile()
+        self._write()
+        wait = FIRST_WAIT
+        try:
+            while not self._link():
+                if self._break_if_dead():
+                    continue
+                if deadline is not None and self._clock.monotonic() >= deadline:
+                    raise TimeOutError(f"{self._lockfile} is held by {self.holder}")
+                self._clock.sleep(random.uniform(FIRST_WAIT, wait))
+                wait = min(2 * wait, LAST_WAIT)
+        except BaseException:  # an interrupt may come just after the LINK worked
+            self.unlock(unconditionally=True)
+            raise
+        self._touch()
+
+    def unlock(self, *, unconditionally: bool = False) -> None:
+        """Give the lock back; NotLockedError if it is not ours (any more)."""
+        if self.still_mine():
+            _unlink(self._lockfile)
+        elif not unconditionally:
+            _unlink(self._claimfile)
+            raise NotLockedError(f"{self._lockfile} is not ours, but held by {self.holder}")
+        _unlink(self._claimfile)
+
+    def still_mine(self) -> bool:
+        """Look freshly whether this object holds the lock.
+
+        NFS may answer from a cache that another node's break has made stale; changing the directory
+        (here: a name made and removed) makes the next look-up go to the server.
+        """
+        probe = f"{self._claimfile}.p"
+        try:
+            os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
+            os.unlink(probe)
+        except OSError:
+            return False
+        return bool(self._read() == self._claimfile and os.path.exists(self._claimfile))
+
+    @property
+    def holder(self) -> str:
+        """Who holds the lock, for people."""
+        owner = _owner_in(self._read())
+        return f"pid {owner.pid} on {owner.host}" if owner else "nobody known"
+
+    def _link(self) -> bool:
+        try:
+            os.link(self._claimfile, self._lockfile)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                return bool(self._read() == self._claimfile)  # our LINK worked, its reply was lost
+            if error.errno in _VANISHED:
+                self._write()  # somebody tidied our claim away: make it again
+                return False
+            raise
+        return True
+
+    def _break_if_dead(self) -> bool:
+        """Remove the lock of a holder that is proven dead; True if it is worth trying at once."""
+        claim = self._read()
+        owner = _owner_in(claim)
+        if claim is None or owner is None or fate_of(owner) is not Fate.GONE:
+            return False
+        caught = f"{self._lockfile}.broken.{secrets.token_hex(6)}"
+        try:
+            os.rename(self._lockfile, caught)
+        except OSError as error:
+            if error.errno in _VANISHED:
+                return True
+            raise
+        if Path(caught).read_text() != claim:  # somebody else broke it and a living one took it
+            self._put_back(caught)
+            return False
+        log.warning("broke lock=%s of the dead pid=%d host=%s", self._lockfile, owner.pid, owner.host)
+        _unlink(os.path.join(os.path.dirname(self._lockfile), os.path.basename(claim)))
+        _unlink(caught)
+        return True
+
+    def _put_back(self, caught: str) -> None:
+        try:
+            os.link(caught, self._lockfile)
+        except FileExistsError:
+            log.warning("lock=%s changed hands twice while it was looked at", self._lockfile)
+        _unlink(caught)
+
+    def _set_claimfile(self) -> None:
+        """Name the claim after this very process, so that its death can be proven."""
+        me = self._owner = identify()
+        proof = f"{me.boot_id}+{me.pid_namespace}+{me.start_ticks}+{secrets.token_hex(4)}"
+        proof = proof.replace("/", "").replace(SEP, "")
+        self._claimfile = SEP.join((self._lockfile, me.host, str(me.pid), proof))
+
+    def __reduce__(self) -> Any:
+        """Pickle as the path: a lock is built in the process that uses it."""
+        return (type(self), (self._lockfile,))
+
+
+def _owner_in(claim: str | None) -> ProcessIdentity | None:
+    """Read the owner out of a claim file's name; None for a lock of stock flufl.lock."""
+    try:
+        _path, host, pid, proof = (claim or "").rsplit(SEP, 3)
+        boot_id, namespace, ticks, _nonce = proof.split("+")
+        return ProcessIdentity(host, boot_id, namespace, int(pid), int(ticks))
+    except ValueError:
+        return None
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if error.errno not in _VANISHED:
+            raise

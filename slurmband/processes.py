@@ -1,0 +1,83 @@
+"""The only reader of ``/proc``: who this process is, and whether another one still lives."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+from slurmband.domain.processes import Fate, ProcessIdentity
+
+PROC: Final = Path("/proc")
+
+
+def identify(pid: int | None = None, *, proc: Path = PROC) -> ProcessIdentity:
+    """Name a process of this machine (this one by default)."""
+    pid = os.getpid() if pid is None else pid
+    state_and_start = _stat(pid, proc)
+    return ProcessIdentity(
+        host=socket.gethostname(),
+        boot_id=_boot_id(proc),
+        pid_namespace=_pid_namespace(proc),
+        pid=pid,
+        start_ticks=state_and_start[1] if state_and_start else 0,
+    )
+
+
+def fate_of(other: ProcessIdentity, *, proc: Path = PROC) -> Fate:
+    """Say whether a process lives, or is provably gone.
+
+    The proof is narrow on purpose: same boot, same pid namespace, and no process with that pid and
+    start time. Anything unreadable (hidepid, EPERM) is `Fate.UNKNOWN`.
+    """
+    boot_id, namespace = _boot_id(proc), _pid_namespace(proc)
+    if not boot_id or not namespace or not other.start_ticks:
+        return Fate.UNKNOWN
+    if (boot_id, namespace) != (other.boot_id, other.pid_namespace):
+        return Fate.UNKNOWN
+    try:
+        found = _stat(other.pid, proc)
+    except OSError:
+        return Fate.UNKNOWN
+    if found is None:
+        return Fate.GONE if _sees_other_processes(other.pid, proc) else Fate.UNKNOWN
+    state, start_ticks = found
+    if start_ticks != other.start_ticks or state in "ZX":
+        return Fate.GONE
+    return Fate.STOPPED if state in "Tt" else Fate.ALIVE
+
+
+def _stat(pid: int, proc: Path) -> tuple[str, int] | None:
+    """Return state letter and start time, or None where there is no such entry."""
+    try:
+        text = (proc / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces
+    return fields[0], int(fields[19])
+
+
+def _sees_other_processes(pid: int, proc: Path) -> bool:
+    """Rule out hidepid, under which a living process of another user has no entry."""
+    if proc != PROC:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _boot_id(proc: Path) -> str:
+    try:
+        return (proc / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _pid_namespace(proc: Path) -> str:
+    try:
+        return os.readlink(proc / "self/ns/pid")
+    except OSError:
+        return ""

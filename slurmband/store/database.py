@@ -1,0 +1,306 @@
+"""How a transaction reaches the file, in the two ways that are right.
+
+LOCAL: one connection per process, WAL with shared memory, under the node's lock. SHARED: under the
+lock of all nodes, open, ``locking_mode=EXCLUSIVE`` before the first access, WAL, one transaction,
+close; and only when the lock is still held after the close is the COMMIT believed.
+"""
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from flufl.lock import Lock
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
+from slurmband.locks.host import HostLock
+from slurmband.locks.ladder import Ladder
+from slurmband.locks.link import LinkLock
+from slurmband.store.layout import Layout
+from slurmband.store.modes import APPLICATION_IDS, Mode, choose, find_mount
+from slurmband.store.schema import SCHEMA_VERSION, metadata
+
+#: Seconds that SQLite waits for its own locks before it says BUSY.
+BUSY_TIMEOUT: Final = 60.0
+_MASKED: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+#: Errors of an open or a BEGIN that another try may not meet.
+_TRANSIENT: Final = ("locked", "locking protocol", "unable to open", "disk I/O error")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An open transaction; made by `Store` only, and dead when its ``with`` block ends."""
+
+    connection: Connection
+
+
+class Store:
+    """One database of a band.
+
+    Parameters
+    ----------
+    database : str or Path
+        A path, or a SQLAlchemy URL such as ``sqlite:///slurmband.sqlite``.
+    mode : str, optional
+        "local" or "shared"; found from the file system where not given.
+    create : bool, default False
+        Make the database where there is none.
+    db_lock : flufl.lock.Lock, optional
+        The lock to use between nodes, instead of the one in the band's folder.
+    lock_timeout : float, optional
+        Seconds to wait for that lock; None: for ever, as workers do.
+
+    Raises
+    ------
+    DatabaseMissing
+        If there is no such file and `create` is false.
+    DatabaseRefused
+        If the file is no database of slurmband, was written by a newer one, or must not be reached
+        in this mode from here.
+    """
+
+    def __init__(
+        self,
+        database: str | Path,
+        *,
+        mode: str | None = None,
+        create: bool = False,
+        db_lock: Lock | None = None,
+        lock_timeout: float | None = None,
+    ) -> None:
+        self.layout = Layout(path_of(database))
+        self._db_lock = db_lock
+        self._lock_timeout = lock_timeout
+        path = self.layout.database
+        if not create and not path.exists():
+            raise DatabaseMissing(str(path))
+        self.mount = find_mount(path)
+        self.mode = choose(path, forced=mode, kept=_kept_mode(path), mount=self.mount)
+        self._open_for_this_process()
+        self._prepare()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a write transaction; it commits when the block ends well.
+
+        Raises
+        ------
+        CommitUnknown
+            If it cannot be told whether the transaction is in the database.
+        LockTimeout
+            If the lock was not to be had in `lock_timeout`.
+        """
+        if os.getpid() != self._pid:
+            self._open_for_this_process()  # locks and connections do not cross a fork
+        with self._ladder.hold() as still_mine, _signals_masked():
+            connection = self._connect()
+            try:
+                _begin(connection, "BEGIN IMMEDIATE")
+                yield Transaction(connection)
+                if not still_mine():
+                    raise CommitUnknown("the lock was taken away before the commit")
+                _commit(connection)
+            except BaseException:
+                _roll_back(connection)
+                raise
+            finally:
+                self._disconnect(connection)
+            if not still_mine():
+                raise CommitUnknown("the lock was taken away during the commit")
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Open a transaction that reads one consistent state and writes nothing."""
+        if self.mode is Mode.SHARED:
+            with self.transaction() as tx:
+                yield tx
+            return
+        with self._engine.connect() as connection:
+            _begin(connection, "BEGIN")
+            try:
+                yield Transaction(connection)
+            finally:
+                _roll_back(connection)
+
+    def close(self) -> None:
+        """Give back the connection that local mode keeps."""
+        if self._kept is not None and os.getpid() == self._pid:
+            self._kept.close()
+        self._kept = None
+
+    def _open_for_this_process(self) -> None:
+        self._pid = os.getpid()
+        self._engine = self._make_engine()
+        self._kept: Connection | None = None
+        path = self.layout.database
+        link = None
+        if self.mode is Mode.SHARED:
+            link = self._db_lock or LinkLock(str(self.layout.database_lock))
+        self._ladder = Ladder(HostLock(path), link, timeout=self._lock_timeout)
+
+    def _connect(self) -> Connection:
+        if self.mode is Mode.SHARED:
+            return _retry_transient(self._engine.connect)
+        if self._kept is None:
+            self._kept = self._engine.connect()
+        return self._kept
+
+    def _disconnect(self, connection: Connection) -> None:
+        if self.mode is Mode.SHARED:
+            connection.close()
+
+    def _make_engine(self) -> Engine:
+        engine = create_engine(
+            f"sqlite:///{self.layout.database}",
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said here, not by the driver
+            connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
+        )
+        pragmas = _PRAGMAS[self.mode]
+
+        @event.listens_for(engine, "connect")
+        def _set_pragmas(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}").fetchall()
+            cursor.close()
+
+        return engine
+
+    def _prepare(self) -> None:
+        """Make the file and its tables, or check that they are ones that we know."""
+        path = self.layout.database
+        try:
+            self.layout.make()
+        except OSError as error:
+            raise DatabaseRefused(
+                f"cannot write beside {path} ({error.strerror}). "
+                "Choose a directory that you may write to, by --db or SLURMBAND_DB."
+            ) from error
+        if not path.exists() or path.stat().st_size == 0:
+            with Ladder(HostLock(path), LinkLock(f"{self.layout.database_lock}.new")).hold():
+                _make_file(path, self.mode)
+        with self.transaction() as tx:
+            version = tx.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if version == 0:
+                metadata.create_all(tx.connection, checkfirst=False)
+                tx.connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version > SCHEMA_VERSION:
+                raise DatabaseRefused(
+                    f"{path} has schema version {version}; this slurmband knows versions up to "
+                    f"{SCHEMA_VERSION}. Use the newer slurmband that wrote it, or another database."
+                )
+
+
+_PRAGMAS: Final = {
+    Mode.LOCAL: (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+    ),
+    Mode.SHARED: (
+        "locking_mode = EXCLUSIVE",  # before the first access: no shared memory is ever made
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "mmap_size = 0",
+        "foreign_keys = ON",
+    ),
+}
+
+
+def path_of(database: str | Path) -> Path:
+    """Return the file that a path or a SQLAlchemy URL names, as an absolute path."""
+    text = str(database)
+    if "://" not in text:
+        return Path(text).expanduser().absolute()
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise UsageError(f"{text!r} is no database URL: write sqlite:///FILE.") from error
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        raise UsageError(
+            f"{text!r}: slurmband keeps its state in a SQLite file. Write sqlite:///FILE, or just FILE."
+        )
+    return Path(url.database).expanduser().absolute()
+
+
+def _kept_mode(path: Path) -> Mode | None:
+    """Read which mode a file was made for, without locking it; None where it is yet to be made."""
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    # SQLite reads the header itself: to open and close the file here would drop this process's locks.
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        try:
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise DatabaseRefused(
+            f"{path} is no SQLite database ({error}). Name another file by --db or SLURMBAND_DB."
+        ) from error
+    for mode, application_id in APPLICATION_IDS.items():
+        if found == application_id:
+            return mode
+    raise DatabaseRefused(
+        f"{path} is a SQLite database, but not one of slurmband's. "
+        "Name another file by --db or SLURMBAND_DB."
+    )
+
+
+def _make_file(path: Path, mode: Mode) -> None:
+    """Write the header: what must be there before WAL is switched on, and before the first table."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_IDS[mode]}")
+    finally:
+        connection.close()
+
+
+def _begin(connection: Connection, statement: str) -> None:
+    _retry_transient(lambda: connection.exec_driver_sql(statement))
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("COMMIT")
+    except DBAPIError as error:
+        raise CommitUnknown(f"COMMIT said: {error.orig}") from error
+
+
+def _roll_back(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    if driver is not None and driver.in_transaction:
+        driver.rollback()
+
+
+def _retry_transient(action: Any, *, patience: float = BUSY_TIMEOUT) -> Any:
+    """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return action()
+        except DBAPIError as error:
+            passing = any(words in str(error.orig) for words in _TRANSIENT)
+            if not passing or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+@contextmanager
+def _signals_masked() -> Iterator[None]:
+    """Let no signal handler run between the lock and the close."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _MASKED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

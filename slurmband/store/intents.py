@@ -1,0 +1,90 @@
+"""Submissions as they are written down: an intent first, then what sbatch answered."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import func, insert, select, update
+
+from slurmband.errors import RaceLost
+from slurmband.store.database import Transaction
+from slurmband.store.schema import elements, submissions
+
+
+def intend(
+    tx: Transaction,
+    token: str,
+    *,
+    cluster: str,
+    array: str,
+    command: Sequence[str],
+    directory: str,
+    script: str,
+    log: str | None,
+    now: float,
+) -> int:
+    """Write down that an array is about to be queued; return the submission's id."""
+    written = tx.connection.execute(
+        insert(submissions).values(
+            token=token,
+            status="intended",
+            cluster=cluster,
+            array=array,
+            command=json.dumps(list(command)),
+            directory=directory,
+            script=script,
+            log=log,
+            created_at=now,
+        )
+    )
+    return int(written.inserted_primary_key[0])
+
+
+def queued(tx: Transaction, submission: int, array_job_id: int, indices: Iterable[int]) -> None:
+    """Record the array's id and its elements; harmless where a worker was quicker to tell."""
+    tx.connection.execute(
+        update(submissions)
+        .where(submissions.c.id == submission, submissions.c.status != "refused")
+        .values(status="queued", array_job_id=array_job_id, error=None)
+    )
+    known = set(
+        tx.connection.execute(
+            select(elements.c.array_task_id).where(elements.c.submission == submission)
+        ).scalars()
+    )
+    rows = [{"submission": submission, "array_task_id": i} for i in indices if i not in known]
+    if rows:
+        tx.connection.execute(insert(elements), rows)
+
+
+def not_queued(tx: Transaction, submission: int, status: str, error: str) -> None:
+    """Record that sbatch refused ("refused"), or that its reply was lost ("unknown")."""
+    changed = tx.connection.execute(
+        update(submissions)
+        .where(submissions.c.id == submission, submissions.c.status.in_(["intended", "unknown"]))
+        .values(status=status, error=error)
+    )
+    if changed.rowcount != 1:
+        raise RaceLost(f"submission {submission} was found to be queued meanwhile")
+
+
+def number_locally(tx: Transaction, submission: int, indices: Sequence[int]) -> dict[int, int]:
+    """Number an array of this machine as SLURM would; return array index -> raw job id.
+
+    Row ids of `elements` serve as raw ids; the first is the id of the array, too.
+    """
+    rows = [{"submission": submission, "array_task_id": index} for index in indices]
+    tx.connection.execute(insert(elements), rows)
+    tx.connection.execute(
+        update(elements).where(elements.c.submission == submission).values(job_id=elements.c.id)
+    )
+    found = tx.connection.execute(
+        select(elements.c.array_task_id, elements.c.id).where(elements.c.submission == submission)
+    )
+    numbered = {index: raw for index, raw in found}
+    queued(tx, submission, min(numbered.values()), ())
+    return numbered
+
+
+def count(tx: Transaction) -> int:
+    """Count the submissions there have been."""
+    return int(tx.connection.execute(select(func.count()).select_from(submissions)).scalar_one())

@@ -1,0 +1,75 @@
+"""Where everything of a band lies: the database, and one folder beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one band; what to copy, and what to delete.
+
+    Parameters
+    ----------
+    database : Path
+        The SQLite file, such as ``slurmband.sqlite``.
+    """
+
+    database: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder beside the database: ``slurmband.sqlite.d``."""
+        return self.database.with_name(self.database.name + ".d")
+
+    @property
+    def database_lock(self) -> Path:
+        """The lock of the database itself."""
+        return self.folder / "locks" / "db.lock"
+
+    @property
+    def global_lock(self) -> Path:
+        """The user's lock for what all tasks share."""
+        return self.folder / "locks" / "global.lock"
+
+    @property
+    def beats(self) -> Path:
+        """One small file per incarnation, rewritten by its guardian."""
+        return self.folder / "beats"
+
+    @property
+    def journals(self) -> Path:
+        """One file per incarnation: what it began and ended."""
+        return self.folder / "journals"
+
+    @property
+    def notice(self) -> Path:
+        """The file that changes when work arrives."""
+        return self.folder / "notice"
+
+    @property
+    def duty(self) -> Path:
+        """The file that shows that somebody looks after dead workers."""
+        return self.folder / "duty"
+
+    @property
+    def logs(self) -> Path:
+        """What the elements print."""
+        return self.folder / "logs"
+
+    @property
+    def submissions(self) -> Path:
+        """Scripts as they were queued."""
+        return self.folder / "submissions"
+
+    @property
+    def attempts(self) -> Path:
+        """Directories that belong to one attempt each, made when asked for."""
+        return self.folder / "attempts"
+
+    def make(self) -> None:
+        """Make the folders that every process expects to find."""
+        for folder in (self.database_lock.parent, self.beats, self.journals, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.submissions.mkdir(exist_ok=True)
+        for file in (self.notice, self.duty):
+            file.touch()

@@ -1,0 +1,182 @@
+"""Workers coming and going: joining, leaving, and being judged lost.
+
+Each is a compare-and-swap on the worker's row. Whoever ends a worker also closes its open claims,
+through the same fence as everybody.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import insert, select, update
+
+from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.workers import Element, Worker, WorkerStatus
+from slurmband.errors import WorkerAlive, WorkerLost, WorkerMoved
+from slurmband.domain.processes import ProcessIdentity
+from slurmband.store import queries, transitions
+from slurmband.store.database import Transaction
+from slurmband.store.schema import WORKFLOW, elements, submissions, workers
+
+#: What a lost worker's journal says of its attempts: by attempt id, None for begun and not ended.
+Journal = Mapping[int, Ending | None]
+
+
+def join(
+    tx: Transaction,
+    name: str,
+    process: ProcessIdentity,
+    element: Element | None,
+    labels: frozenset[str],
+    *,
+    heartbeat_timeout: float,
+    log: str | None,
+    now: float,
+) -> Worker:
+    """Register an incarnation.
+
+    Raises
+    ------
+    WorkerAlive
+        If another worker of that name is alive as far as anybody knows.
+    """
+    namesake = tx.connection.execute(
+        select(workers.c.host, workers.c.pid).where(
+            workers.c.name == name, workers.c.status == WorkerStatus.ALIVE
+        )
+    ).one_or_none()
+    if namesake is not None:
+        raise WorkerAlive(name, f"pid {namesake.pid} on {namesake.host}")
+    joined = tx.connection.execute(
+        insert(workers).values(
+            workflow_id=WORKFLOW,
+            name=name,
+            status=WorkerStatus.ALIVE,
+            labels=json.dumps(sorted(labels)),
+            host=process.host,
+            boot_id=process.boot_id,
+            pid_namespace=process.pid_namespace,
+            pid=process.pid,
+            start_ticks=process.start_ticks,
+            cluster=element and element.cluster,
+            array_job_id=element and element.array_job_id,
+            array_task_id=element and element.array_task_id,
+            job_id=element and element.job_id,
+            restarts=element.restarts if element else 0,
+            step=element and element.step,
+            rank=element and element.rank,
+            heartbeat_timeout=heartbeat_timeout,
+            log=log,
+            started_at=now,
+        )
+    )
+    if element is not None:
+        _note_element(tx, element)
+    return Worker(int(joined.inserted_primary_key[0]), name, process, element, labels)
+
+
+def _note_element(tx: Transaction, element: Element) -> None:
+    """Complete what the submission knows: its raw id, and its array id if sbatch's reply was lost."""
+    if element.submission is None or element.array_job_id is None:
+        return
+    tx.connection.execute(
+        update(submissions)
+        .where(submissions.c.token == element.submission, submissions.c.array_job_id.is_(None))
+        .values(status="queued", array_job_id=element.array_job_id)
+    )
+    submission = tx.connection.execute(
+        select(submissions.c.id).where(submissions.c.token == element.submission)
+    ).scalar_one_or_none()
+    if submission is None:
+        return
+    here = {"submission": submission, "array_task_id": element.array_task_id}
+    row = select(elements.c.id).filter_by(**here)
+    if tx.connection.execute(row).scalar_one_or_none() is None:
+        tx.connection.execute(insert(elements).values(**here))
+    tx.connection.execute(update(elements).filter_by(**here).values(job_id=element.job_id))
+
+
+def check_alive(tx: Transaction, worker: Worker) -> None:
+    """Raise `WorkerLost` if this incarnation was judged lost; it may not claim any more."""
+    row = tx.connection.execute(
+        select(workers.c.status, workers.c.reason).where(workers.c.key == worker.key)
+    ).one()
+    if row.status != WorkerStatus.ALIVE:
+        raise WorkerLost(worker.name, row.reason)
+
+
+def leave(tx: Transaction, worker: Worker, reason: Reason, *, now: float) -> None:
+    """End an incarnation that says so itself; what it still holds is released.
+
+    Raises
+    ------
+    WorkerLost
+        If it was judged lost before; nothing is written.
+    """
+    if not _end(tx, worker.key, WorkerStatus.LEFT, reason, now):
+        check_alive(tx, worker)
+    for held in queries.open_claims(tx, worker.key):
+        transitions.close(tx, held, Ending(Outcome.RELEASED, reason), now=now)
+
+
+def lose(
+    tx: Transaction,
+    worker: Worker,
+    reason: Reason,
+    *,
+    unmoved: Callable[[], bool],
+    journal: Journal,
+    now: float,
+) -> list[tuple[Claim, Ending]]:
+    """Judge a worker lost, and revoke its claims.
+
+    What its journal says has ended is recorded so and not done again; what was begun is charged if
+    the reason is; what was not begun is not.
+
+    Parameters
+    ----------
+    tx : Transaction
+    worker : Worker
+    reason : Reason
+    unmoved : callable
+        Looks freshly whether the worker's beat is still the one the judgement rests on.
+    journal : mapping of int to Ending or None
+    now : float
+
+    Returns
+    -------
+    list of (Claim, Ending)
+        What became of each claim it held.
+
+    Raises
+    ------
+    WorkerMoved
+        If it beat, left, or was judged in between. Nothing has been written.
+    """
+    if not unmoved() or not _end(tx, worker.key, WorkerStatus.LOST, reason, now):
+        raise WorkerMoved(f"worker {worker.name} moved before it could be judged lost")
+    revoked = []
+    for held in queries.open_claims(tx, worker.key):
+        ending = _revocation(held, reason, journal)
+        transitions.close(tx, held, ending, now=now)
+        revoked.append((held, ending))
+    return revoked
+
+
+def _revocation(held: Claim, reason: Reason, journal: Journal) -> Ending:
+    if held.attempt not in journal:
+        return Ending(Outcome.RELEASED, reason)
+    ended = journal[held.attempt]
+    if ended is not None:
+        return ended
+    return Ending(Outcome.KILLED if reason.charged else Outcome.RELEASED, reason)
+
+
+def _end(
+    tx: Transaction, worker: int, status: WorkerStatus, reason: Reason, now: float
+) -> bool:
+    ended = tx.connection.execute(
+        update(workers)
+        .where(workers.c.key == worker, workers.c.status == WorkerStatus.ALIVE)
+        .values(status=status, reason=reason, ended_at=now)
+    )
+    return ended.rowcount == 1

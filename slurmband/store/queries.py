@@ -1,0 +1,270 @@
+"""Every read: what is where, who is who, and what led to it."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, func, select
+
+from slurmband.domain.attempts import Claim
+from slurmband.domain.processes import ProcessIdentity
+from slurmband.domain.states import ACTIVE, ENDED_BADLY, TaskState
+from slurmband.domain.workers import Element, Worker, WorkerStatus
+from slurmband.store.database import Transaction
+from slurmband.store.schema import (
+    attempts,
+    elements,
+    revisions,
+    submissions,
+    task_counts,
+    tasks,
+    workers,
+)
+
+
+def counts(tx: Transaction) -> dict[TaskState, int]:
+    """Count the tasks in each state; every state is there."""
+    found = dict.fromkeys(TaskState, 0)
+    query = select(task_counts.c.state, func.sum(task_counts.c.n)).group_by(task_counts.c.state)
+    for state, n in tx.connection.execute(query):
+        found[TaskState(state)] = int(n)
+    return found
+
+
+def active_for(tx: Transaction, labels: Collection[str]) -> int:
+    """Count the tasks that a worker with these labels could still come to run."""
+    query = select(task_counts.c.requirements, func.sum(task_counts.c.n)).where(
+        task_counts.c.state.in_(ACTIVE), task_counts.c.n > 0
+    )
+    rows = tx.connection.execute(query.group_by(task_counts.c.requirements))
+    return sum(n for requirements, n in rows if set(json.loads(requirements)) <= set(labels))
+
+
+def unservable(tx: Transaction) -> list[str]:
+    """Return the requirement sets of ready tasks that no live worker satisfies."""
+    offered = [
+        set(json.loads(labels))
+        for labels in tx.connection.execute(
+            select(workers.c.labels).distinct().where(workers.c.status == WorkerStatus.ALIVE)
+        ).scalars()
+    ]
+    wanted = tx.connection.execute(
+        select(task_counts.c.requirements).where(
+            task_counts.c.state == TaskState.READY, task_counts.c.n > 0
+        )
+    ).scalars()
+    return [w for w in wanted if not any(set(json.loads(w)) <= labels for labels in offered)]
+
+
+def first_ended_badly(tx: Transaction) -> str | None:
+    """Return the id of a task that failed or was killed; None if there is none."""
+    state = tasks.c.state.in_([TaskState.FAILED, TaskState.KILLED])
+    return tx.connection.execute(select(tasks.c.id).where(state).limit(1)).scalar_one_or_none()
+
+
+def open_claims(tx: Transaction, worker: int) -> list[Claim]:
+    """Return the claims that an incarnation holds."""
+    query = (
+        select(attempts.c.id, tasks.c.id, tasks.c.key, attempts.c.number, attempts.c.slot)
+        .join_from(attempts, tasks)
+        .where(attempts.c.worker == worker, attempts.c.outcome.is_(None))
+        .order_by(attempts.c.id)
+    )
+    return [Claim(*row) for row in tx.connection.execute(query)]
+
+
+def outcome_of(tx: Transaction, attempt: int) -> str | None:
+    """Return how an attempt ended; None while it is open."""
+    query = select(attempts.c.outcome).where(attempts.c.id == attempt)
+    return tx.connection.execute(query).scalar_one_or_none()
+
+
+# --- workers ------------------------------------------------------------------------------------
+
+
+def live_workers(tx: Transaction) -> list[tuple[Worker, float]]:
+    """Return the workers that nobody has seen end, each with its heartbeat timeout in seconds."""
+    query = select(workers).where(workers.c.status == WorkerStatus.ALIVE)
+    rows = tx.connection.execute(query.order_by(workers.c.key)).mappings()
+    return [(_worker(row), float(row["heartbeat_timeout"])) for row in rows]
+
+
+def worker_by_key(tx: Transaction, key: int) -> Worker:
+    """Return one incarnation."""
+    query = select(workers).where(workers.c.key == key)
+    return _worker(tx.connection.execute(query).mappings().one())
+
+
+def _worker(row: RowMapping) -> Worker:
+    element = None
+    if row["job_id"] is not None:
+        element = Element(
+            row["cluster"] or "",
+            row["array_job_id"],
+            row["array_task_id"],
+            row["job_id"],
+            row["restarts"],
+            row["step"],
+            row["rank"],
+        )
+    process = ProcessIdentity(
+        row["host"], row["boot_id"], row["pid_namespace"], row["pid"], row["start_ticks"]
+    )
+    labels = frozenset(json.loads(row["labels"]))
+    return Worker(row["key"], row["name"], process, element, labels)
+
+
+def worker_counts(tx: Transaction) -> dict[WorkerStatus, int]:
+    """Count the incarnations by status; every status is there."""
+    found = dict.fromkeys(WorkerStatus, 0)
+    query = select(workers.c.status, func.count()).group_by(workers.c.status)
+    for status, n in tx.connection.execute(query):
+        found[WorkerStatus(status)] = int(n)
+    return found
+
+
+# --- listings: plain dictionaries, in the order and with the names that --json shows -------------
+
+
+def task_rows(tx: Transaction, *, states: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """List tasks, each with its newest attempt and where that ran."""
+    newest = (
+        select(attempts.c.task, func.max(attempts.c.id).label("id"))
+        .group_by(attempts.c.task)
+        .subquery()
+    )
+    query = (
+        select(
+            tasks.c.id,
+            tasks.c.state,
+            tasks.c.attempts,
+            workers.c.name.label("worker"),
+            workers.c.job_id.label("job"),
+            *_ELEMENT,
+            workers.c.host.label("node"),
+            attempts.c.claimed_at.label("started"),
+            attempts.c.ended_at.label("ended"),
+            attempts.c.reason,
+            attempts.c.outcome,
+            attempts.c.error,
+            workers.c.log,
+        )
+        .join_from(tasks, newest, newest.c.task == tasks.c.key, isouter=True)
+        .join(attempts, attempts.c.id == newest.c.id, isouter=True)
+        .join(workers, workers.c.key == attempts.c.worker, isouter=True)
+        .order_by(tasks.c.key)
+    )
+    if states is not None:
+        query = query.where(tasks.c.state.in_(states))
+    return _dicts(tx, query)
+
+
+_ELEMENT = (workers.c.array_job_id, workers.c.array_task_id)
+
+
+def attempt_rows(tx: Transaction, task: str) -> list[dict[str, Any]]:
+    """List every attempt of a task, oldest first, with where each ran."""
+    query = (
+        select(
+            attempts.c.number.label("attempt"),
+            attempts.c.outcome,
+            attempts.c.reason,
+            attempts.c.error,
+            attempts.c.claimed_at.label("started"),
+            attempts.c.ended_at.label("ended"),
+            workers.c.name.label("worker"),
+            workers.c.job_id.label("job"),
+            *_ELEMENT,
+            workers.c.host.label("node"),
+            workers.c.pid,
+            workers.c.log,
+        )
+        .join_from(attempts, tasks)
+        .join(workers, workers.c.key == attempts.c.worker)
+        .where(tasks.c.id == task)
+        .order_by(attempts.c.id)
+    )
+    return _dicts(tx, query)
+
+
+def task_row(tx: Transaction, task: str) -> dict[str, Any] | None:
+    """Return one task's own row; None if there is no such task."""
+    query = select(tasks.c.id, tasks.c.state, tasks.c.attempts, tasks.c.unmet)
+    rows = _dicts(tx, query.where(tasks.c.id == task))
+    return rows[0] if rows else None
+
+
+def worker_rows(tx: Transaction) -> list[dict[str, Any]]:
+    """List incarnations, each with the tasks it holds and how many it completed."""
+    query = select(
+        workers.c.key,
+        workers.c.name.label("worker"),
+        workers.c.status.label("state"),
+        workers.c.reason,
+        workers.c.job_id.label("job"),
+        *_ELEMENT,
+        workers.c.restarts,
+        workers.c.rank,
+        workers.c.host.label("node"),
+        workers.c.pid,
+        workers.c.labels,
+        workers.c.started_at.label("started"),
+        workers.c.ended_at.label("ended"),
+        workers.c.log,
+    ).order_by(workers.c.key)
+    rows = _dicts(tx, query)
+    holding: dict[int, list[str]] = {}
+    held = select(attempts.c.worker, tasks.c.id).join_from(attempts, tasks)
+    for worker, task in tx.connection.execute(held.where(attempts.c.outcome.is_(None))):
+        holding.setdefault(worker, []).append(task)
+    done = select(attempts.c.worker, func.count()).where(attempts.c.outcome == "completed")
+    completed = {w: n for w, n in tx.connection.execute(done.group_by(attempts.c.worker))}
+    for row in rows:
+        row["labels"] = json.loads(row["labels"])
+        row["tasks"] = holding.get(row["key"], [])
+        row["completed"] = completed.get(row["key"], 0)
+    return rows
+
+
+def element_rows(tx: Transaction) -> list[dict[str, Any]]:
+    """List the elements of every queued array, whether a worker has shown up in them or not."""
+    query = (
+        select(
+            submissions.c.cluster,
+            submissions.c.array_job_id,
+            elements.c.array_task_id,
+            elements.c.job_id,
+            submissions.c.log,
+            submissions.c.token,
+        )
+        .join_from(elements, submissions)
+        .order_by(submissions.c.id, elements.c.array_task_id)
+    )
+    return _dicts(tx, query)
+
+
+def submission_rows(tx: Transaction) -> list[dict[str, Any]]:
+    """List submissions, oldest first."""
+    rows = _dicts(tx, select(submissions).order_by(submissions.c.id))
+    for row in rows:
+        row["command"] = json.loads(row["command"])
+    return rows
+
+
+def revision_row(tx: Transaction) -> dict[str, Any] | None:
+    """Return the registered revision of the graph; None before the first."""
+    rows = _dicts(tx, select(revisions).order_by(revisions.c.number.desc()).limit(1))
+    return rows[0] if rows else None
+
+
+def blockers(tx: Transaction) -> int:
+    """Count the tasks that ended without completing."""
+    query = select(func.coalesce(func.sum(task_counts.c.n), 0))
+    return int(
+        tx.connection.execute(query.where(task_counts.c.state.in_(ENDED_BADLY))).scalar_one()
+    )
+
+
+def _dicts(tx: Transaction, query: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in tx.connection.execute(query).mappings()]

@@ -1,0 +1,244 @@
+"""The tables: the present of every task, the claims, the history, and who works on them.
+
+The claim is the open attempt (``outcome IS NULL``), and a unique partial index forbids a second one
+in the same slot. ``task_counts`` is kept by triggers, so that how many tasks are where is one small
+read at any size. Times are seconds since the Unix epoch, UTC, for people; nothing decides by them.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    DDL,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    text,
+)
+
+from slurmband.domain.attempts import Outcome
+from slurmband.domain.states import TaskState
+from slurmband.domain.workers import WorkerStatus
+
+SCHEMA_VERSION: Final = 1
+#: The one workflow of a band.
+WORKFLOW: Final = "main"
+
+metadata = MetaData()
+
+
+def _one_of(column: str, values: type[TaskState] | type[Outcome] | type[WorkerStatus]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("revision", Integer, nullable=False, server_default=text("0")),
+    Column("max_failed_retries", Integer, nullable=False),
+    Column("max_killed_retries", Integer, nullable=False),
+    comment="the band itself, and the budgets of its tasks",
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("workflow_id", ForeignKey("workflows.id"), nullable=False),
+    Column("digest", String, nullable=False),
+    Column("total_tasks", Integer, nullable=False),
+    Column("registered_at", Float, nullable=False),
+    comment="each registered form of the user's graph",
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("key", Integer, primary_key=True, comment="row number; the order of the graph"),
+    Column("id", String, nullable=False, unique=True, comment="the user's Task.id"),
+    Column("workflow_id", ForeignKey("workflows.id"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("requirements", String, nullable=False, comment="sorted labels, as a JSON list"),
+    Column("priority", Integer, nullable=False),
+    Column("max_parallel_workers", Integer, nullable=False),
+    Column("free_slots", Integer, nullable=False, comment="how many workers could join now"),
+    Column("unmet", Integer, nullable=False, comment="dependencies that have not completed"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("deaths", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint(_one_of("state", TaskState), name="known_state"),
+    CheckConstraint("unmet >= 0", name="unmet_not_negative"),
+    CheckConstraint(
+        "free_slots BETWEEN 0 AND max_parallel_workers AND "
+        "(free_slots = 0 OR state IN ('ready', 'invalidated', 'running'))",
+        name="free_slots_only_where_claimable",
+    ),
+    CheckConstraint("state NOT IN ('ready', 'running') OR unmet = 0", name="ready_means_all_met"),
+)
+# The claim asks by equality on requirements and takes the first rows of this index.
+Index(
+    "idx_claim",
+    tasks.c.requirements,
+    tasks.c.priority.desc(),
+    tasks.c.key,
+    sqlite_where=text("free_slots > 0"),
+)
+Index("idx_requirements", tasks.c.requirements)
+Index("idx_task_state", tasks.c.state)
+
+edges = Table(
+    "edges",
+    metadata,
+    Column("upstream", ForeignKey("tasks.key"), primary_key=True),
+    Column("downstream", ForeignKey("tasks.key"), primary_key=True),
+    Column("satisfied", Integer, nullable=False, comment="1: counted down already"),
+    CheckConstraint("upstream <> downstream", name="no_task_waits_for_itself"),
+    sqlite_with_rowid=False,
+)
+Index("idx_edge_downstream", edges.c.downstream)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("key", Integer, primary_key=True, comment="one incarnation"),
+    Column("workflow_id", ForeignKey("workflows.id"), nullable=False),
+    Column("name", String, nullable=False, comment="36_1, 36_1.3, 36_1r2, host:pid"),
+    Column("status", String, nullable=False),
+    Column("reason", String, comment="why it is no longer alive"),
+    Column("labels", String, nullable=False, comment="sorted, as a JSON list"),
+    Column("host", String, nullable=False),
+    Column("boot_id", String, nullable=False),
+    Column("pid_namespace", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("start_ticks", Integer, nullable=False),
+    Column("cluster", String),
+    Column("array_job_id", Integer),
+    Column("array_task_id", Integer),
+    Column("job_id", Integer),
+    Column("restarts", Integer, nullable=False, server_default=text("0")),
+    Column("step", Integer),
+    Column("rank", Integer),
+    Column("heartbeat_timeout", Float, nullable=False),
+    Column("log", String, comment="the file its standard output goes to"),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    CheckConstraint(_one_of("status", WorkerStatus), name="known_status"),
+    CheckConstraint("(ended_at IS NULL) = (status = 'alive')", name="ended_when_not_alive"),
+    sqlite_autoincrement=True,
+)
+Index("idx_workflow_status", workers.c.workflow_id, workers.c.status)
+Index("idx_worker_element", workers.c.array_job_id, workers.c.array_task_id)
+Index(
+    "one_live_worker_per_name",
+    workers.c.name,
+    unique=True,
+    sqlite_where=text("status = 'alive'"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="the fence: never reused"),
+    Column("task", ForeignKey("tasks.key"), nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("worker", ForeignKey("workers.key"), nullable=False),
+    Column("claimed_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("outcome", String, comment="NULL: open, and so a claim"),
+    Column("reason", String),
+    Column("error", Text),
+    CheckConstraint(f"outcome IS NULL OR {_one_of('outcome', Outcome)}", name="known_outcome"),
+    CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended_with_an_outcome"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "one_claim_per_slot",
+    attempts.c.task,
+    attempts.c.slot,
+    unique=True,
+    sqlite_where=text("outcome IS NULL"),
+)
+Index("one_attempt_per_number", attempts.c.task, attempts.c.number, unique=True)
+Index("idx_open_attempts", attempts.c.worker, sqlite_where=text("outcome IS NULL"))
+
+task_statuses = Table(
+    "task_statuses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", ForeignKey("tasks.key"), nullable=False),
+    Column("status", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("timestamp", Float, nullable=False),
+    Column("worker_id", ForeignKey("workers.key")),
+    Column("attempt", ForeignKey("attempts.id")),
+    CheckConstraint(_one_of("status", TaskState), name="known_status"),
+    comment="the history: one row per transition, written with it",
+)
+Index("idx_task_status", task_statuses.c.task_id, task_statuses.c.status)
+Index("idx_worker_status", task_statuses.c.worker_id, task_statuses.c.status)
+Index("idx_timestamp", task_statuses.c.timestamp)
+
+task_counts = Table(
+    "task_counts",
+    metadata,
+    Column("requirements", String, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("n", Integer, nullable=False),
+    CheckConstraint("n >= 0", name="counts_not_negative"),
+    comment="how many tasks are where; kept by triggers",
+    sqlite_with_rowid=False,
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token", String, nullable=False, unique=True, comment="also the job's comment"),
+    Column("status", String, nullable=False),
+    Column("cluster", String, nullable=False),
+    Column("array", String, nullable=False, comment="as given to sbatch --array"),
+    Column("array_job_id", Integer),
+    Column("command", Text, nullable=False, comment="the command line, as a JSON list"),
+    Column("directory", String, nullable=False),
+    Column("script", Text, nullable=False),
+    Column("log", String, comment="file name pattern of the elements' logs"),
+    Column("created_at", Float, nullable=False),
+    Column("error", Text),
+    CheckConstraint("status IN ('intended', 'queued', 'refused', 'unknown')", name="known_status"),
+    CheckConstraint("status <> 'queued' OR array_job_id IS NOT NULL", name="queued_has_an_id"),
+    comment="an intent first, then sbatch, then the id",
+)
+
+elements = Table(
+    "elements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("submission", ForeignKey("submissions.id"), nullable=False),
+    Column("array_task_id", Integer, nullable=False),
+    Column("job_id", Integer, comment="the raw id, once a worker told it"),
+    sqlite_autoincrement=True,
+    comment="one row per element of a queued array",
+)
+Index("one_row_per_element", elements.c.submission, elements.c.array_task_id, unique=True)
+
+_COUNT_ONE = (
+    "INSERT INTO task_counts (requirements, state, n) VALUES (NEW.requirements, NEW.state, 1) "
+    "ON CONFLICT (requirements, state) DO UPDATE SET n = n + 1;"
+)
+_TRIGGERS = (
+    f"CREATE TRIGGER count_new_task AFTER INSERT ON tasks BEGIN {_COUNT_ONE} END",
+    "CREATE TRIGGER count_moved_task AFTER UPDATE OF state, requirements ON tasks BEGIN "
+    "UPDATE task_counts SET n = n - 1 WHERE requirements = OLD.requirements AND state = OLD.state; "
+    f"{_COUNT_ONE} END",
+)
+for _trigger in _TRIGGERS:
+    event.listen(metadata, "after_create", DDL(_trigger))
