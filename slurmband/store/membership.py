@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import insert, select, update
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.workers import Element, Worker, WorkerStatus
 from slurmband.errors import WorkerAlive, WorkerLost, WorkerMoved
-from slurmband.domain.processes import ProcessIdentity
 from slurmband.store import queries, transitions
 from slurmband.store.database import Transaction
 from slurmband.store.schema import WORKFLOW, elements, submissions, workers
@@ -39,13 +39,9 @@ def join(
     WorkerAlive
         If another worker of that name is alive as far as anybody knows.
     """
-    namesake = tx.connection.execute(
-        select(workers.c.host, workers.c.pid).where(
-            workers.c.name == name, workers.c.status == WorkerStatus.ALIVE
-        )
-    ).one_or_none()
+    namesake = queries.live_namesake(tx, name)
     if namesake is not None:
-        raise WorkerAlive(name, f"pid {namesake.pid} on {namesake.host}")
+        raise WorkerAlive(name, f"pid {namesake.process.pid} on {namesake.process.host}")
     joined = tx.connection.execute(
         insert(workers).values(
             workflow_id=WORKFLOW,

@@ -90,6 +90,27 @@ def live_workers(tx: Transaction) -> list[tuple[Worker, float]]:
     return [(_worker(row), float(row["heartbeat_timeout"])) for row in rows]
 
 
+def predecessors(tx: Transaction, element: Element) -> list[Worker]:
+    """Return the live workers of earlier incarnations of an element: before it was requeued."""
+    same_place = (
+        workers.c.cluster == element.cluster,
+        workers.c.job_id == element.job_id,
+        workers.c.array_task_id.is_not_distinct_from(element.array_task_id),
+        workers.c.rank.is_not_distinct_from(element.rank),
+    )
+    query = select(workers).where(
+        workers.c.status == WorkerStatus.ALIVE, *same_place, workers.c.restarts < element.restarts
+    )
+    return [_worker(row) for row in tx.connection.execute(query).mappings()]
+
+
+def live_namesake(tx: Transaction, name: str) -> Worker | None:
+    """Return the live worker of that name; None if there is none."""
+    query = select(workers).where(workers.c.status == WorkerStatus.ALIVE, workers.c.name == name)
+    row = tx.connection.execute(query).mappings().one_or_none()
+    return None if row is None else _worker(row)
+
+
 def worker_by_key(tx: Transaction, key: int) -> Worker:
     """Return one incarnation."""
     query = select(workers).where(workers.c.key == key)

@@ -1,0 +1,222 @@
+"""One incarnation of a worker: it joins, does rounds with the database, and leaves."""
+
+import logging
+import os
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from slurmband.clock import Clock
+from slurmband.domain.attempts import Claim, Ending, Reason
+from slurmband.domain.graph import Graph
+from slurmband.domain.states import TaskState
+from slurmband.domain.workers import Element, Worker
+from slurmband.errors import ClaimLost, CommitUnknown, WorkerLost
+from slurmband.graphband.options import Options
+from slurmband.liveness import incarnation
+from slurmband.liveness.beats import Beats
+from slurmband.liveness.heartbeat import Heartbeat
+from slurmband.liveness.incarnation import Applicant
+from slurmband.liveness.journal import Journal
+from slurmband.liveness.notice import Notice
+from slurmband.processes import fate_of, identify
+from slurmband.store import membership, queries, registration, transitions
+from slurmband.store.database import Store, Transaction
+from slurmband.store.modes import Mode
+from slurmband.store.registration import Budgets
+
+log = logging.getLogger(__name__)
+
+Report = tuple[Claim, Ending]
+
+
+@dataclass(slots=True)
+class Round:
+    """What one transaction brought.
+
+    Parameters
+    ----------
+    claim : Claim or None
+        The next task, if one was to be had.
+    refused : list of Claim
+        Claims whose report changed nothing, since they had been revoked.
+    left : int
+        Tasks that this worker could still come to run, running ones of others included.
+    completed, total : int
+        Of the whole band.
+    stopped_by : str or None
+        A task that ended badly, under the policy "stop".
+    """
+
+    claim: Claim | None = None
+    refused: list[Claim] = field(default_factory=list)
+    left: int = 0
+    completed: int = 0
+    total: int = 0
+    stopped_by: str | None = None
+
+
+class Life:
+    """A registered incarnation of this process.
+
+    Parameters
+    ----------
+    store : Store
+    graph : Graph
+    options : Options
+    clock : Clock
+    element : Element or None
+        Where it runs, as SLURM's environment says.
+    """
+
+    def __init__(
+        self, store: Store, graph: Graph, options: Options, clock: Clock, element: Element | None
+    ) -> None:
+        self._store = store
+        self._graph = graph
+        self._options = options
+        self._clock = clock
+        self._notice = Notice(store.layout.notice)
+        self.pid = os.getpid()
+        self.worker = self._join(element)
+        self.journal = Journal(
+            store.layout.journals, self.worker.key, durable=store.mode is Mode.SHARED
+        )
+        database = str(store.layout.database)
+        self.heartbeat = Heartbeat(
+            Beats(store.layout.beats).file(self.worker.key),
+            interval=options.heartbeat_interval,
+            timeout=options.heartbeat_timeout,
+            release=[
+                *(sys.executable, "-m", "slurmband.liveness.release"),
+                *(database, str(self.worker.key)),
+            ],
+            monotonic=clock.monotonic,
+        )
+        log.info("worker=%s joined pid=%d", self.worker.name, self.pid)
+
+    def _join(self, element: Element | None) -> Worker:
+        options = self._options
+        applicant = Applicant(
+            process=identify(),
+            element=element,
+            labels=options.labels,
+            identifier=options.identifier,
+            heartbeat_timeout=options.heartbeat_timeout,
+            log=_log_file(),
+        )
+        budgets = Budgets(options.max_failed_retries, options.max_killed_retries)
+        now = self._clock.now()
+        while True:
+            try:
+                with self._store.transaction() as tx:
+                    registration.register(
+                        tx, self._graph, budgets=budgets, new_revision=False, now=now
+                    )
+                    return incarnation.join(
+                        tx, self._store.layout, applicant, fate_of=fate_of, now=now
+                    )
+            except CommitUnknown as unknown:
+                log.warning("joining again: %s", unknown)
+                # If it did commit, the row is found as a namesake of this very process; the reaper
+                # ends it when its beats, which nobody makes, have stopped.
+                self._clock.sleep(random.uniform(0.1, 1.0))
+
+    def round(self, reports: Sequence[Report], *, want: bool) -> Round:
+        """Report what ended and claim what is next, in one transaction.
+
+        Parameters
+        ----------
+        reports : sequence of (Claim, Ending)
+        want : bool
+            Whether to claim.
+
+        Raises
+        ------
+        WorkerLost
+            If this incarnation was judged lost: whatever it held was revoked.
+        """
+        unknown = False
+        while True:
+            found = Round()
+            try:
+                with self._store.transaction() as tx:
+                    freed = self._report(tx, reports, found)
+                    self._look_and_claim(tx, found, want=want, adopt=unknown)
+                break
+            except CommitUnknown as why:
+                log.warning("worker=%s looks again: %s", self.worker.name, why)
+                unknown = True
+                self._clock.sleep(random.uniform(0.1, 1.0))
+        if freed or (reports and not found.left):
+            self._notice.ring()
+        return found
+
+    def _report(self, tx: Transaction, reports: Sequence[Report], found: Round) -> bool:
+        """Close the attempts that ended; True if that made other work ready."""
+        freed = False
+        for held, ending in reports:
+            try:
+                freed |= bool(transitions.close(tx, held, ending, now=self._clock.now()))
+            except ClaimLost:
+                # Recorded already: by a commit whose outcome was unknown, or from the journal.
+                if queries.outcome_of(tx, held.attempt) != ending.outcome:
+                    found.refused.append(held)
+        return freed
+
+    def _look_and_claim(self, tx: Transaction, found: Round, *, want: bool, adopt: bool) -> None:
+        membership.check_alive(tx, self.worker)
+        if self._options.failure_policy == "stop":
+            found.stopped_by = queries.first_ended_badly(tx)
+        if want and found.stopped_by is None:
+            claims = queries.open_claims(tx, self.worker.key) if adopt else []
+            found.claim = claims[0] if claims else self._claim(tx)
+        counts = queries.counts(tx)
+        found.completed, found.total = counts[TaskState.COMPLETED], sum(counts.values())
+        found.left = queries.active_for(tx, self.worker.labels)
+
+    def _claim(self, tx: Transaction) -> Claim | None:
+        """Claim one task that is in this worker's own graph."""
+        now = self._clock.now()
+        while claims := transitions.claim(
+            tx, self.worker.key, self.worker.labels, limit=1, now=now
+        ):
+            if claims[0].task in self._graph.tasks:
+                return claims[0]
+            transitions.disown(tx, claims[0], now=now)
+        return None
+
+    def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
+        """Report what ended, release what is held, and end this incarnation."""
+        found = Round()
+        try:
+            if reports:
+                found = self.round(reports, want=False)
+            with self._store.transaction() as tx:
+                membership.leave(tx, self.worker, reason, now=self._clock.now())
+            Beats(self._store.layout.beats).end(self.worker.key)
+            self._notice.ring()
+            log.info("worker=%s left: %s", self.worker.name, reason)
+        except WorkerLost as lost:
+            found.refused.extend(held for held, _ in reports)
+            log.warning("%s", lost)
+        except CommitUnknown as unknown:
+            log.warning("worker=%s left, perhaps unrecorded: %s", self.worker.name, unknown)
+        finally:
+            self.abandon()
+        return found
+
+    def abandon(self) -> None:
+        """Stop beating and close the journal, without a word to the database."""
+        self.heartbeat.stop()
+        self.journal.close()
+
+
+def _log_file() -> str | None:
+    """Return the file that standard output goes to; None for a terminal or a pipe."""
+    try:
+        path = os.readlink("/proc/self/fd/1")
+    except OSError:
+        return None
+    return path if path.startswith("/") and os.path.isfile(path) else None

@@ -1,0 +1,113 @@
+"""The options of a Graphband: given, else from ``SLURMBAND_…``, else the default; read once."""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from slurmband.errors import UsageError
+
+DEFAULT_DATABASE: Final = "slurmband.sqlite"
+FailurePolicy = Literal["continue", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a Graphband was asked for.
+
+    Parameters
+    ----------
+    db : str
+        Path or SQLAlchemy URL of the database.
+    mode : str or None
+        "local" or "shared"; None: found from the file system.
+    identifier : str or None
+    labels : frozenset of str
+    failure_policy : {"continue", "stop"}
+    heartbeat_interval, heartbeat_timeout : float
+        Seconds.
+    max_failed_retries, max_killed_retries : int or None
+        None: as the band has it.
+    disabled : bool
+        Iterate plainly: no database, no locks, no other workers.
+    """
+
+    db: str = DEFAULT_DATABASE
+    mode: str | None = None
+    identifier: str | None = None
+    labels: frozenset[str] = frozenset()
+    failure_policy: FailurePolicy = "continue"
+    heartbeat_interval: float = 15.0
+    heartbeat_timeout: float = 60.0
+    max_failed_retries: int | None = None
+    max_killed_retries: int | None = None
+    disabled: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.heartbeat_interval < self.heartbeat_timeout:
+            raise UsageError(
+                f"heartbeat_timeout ({self.heartbeat_timeout:g} s) must be above heartbeat_interval "
+                f"({self.heartbeat_interval:g} s), and both above 0: several beats belong in a timeout."
+            )
+        if self.failure_policy not in ("continue", "stop"):
+            raise UsageError(
+                f"no failure_policy {self.failure_policy!r}: it is 'continue' or 'stop'."
+            )
+        for name in ("max_failed_retries", "max_killed_retries"):
+            if (getattr(self, name) or 0) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}: write 0 for no retry.")
+
+
+def resolve(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Options:
+    """Make options of what was given, filling in from the environment what is None.
+
+    Parameters
+    ----------
+    given : mapping
+        Field of `Options` -> value; None: not given.
+    environ : mapping of str to str
+        ``SLURMBAND_DB`` and so on: one variable per field, in capitals.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be read or makes no sense.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name, read in _FROM_TEXT.items():
+        variable = f"SLURMBAND_{name.upper()}"
+        if name not in chosen and environ.get(variable):
+            try:
+                chosen[name] = read(environ[variable])
+            except ValueError as error:
+                raise UsageError(f"{variable}={environ[variable]}: {error}.") from error
+    chosen["labels"] = frozenset(_names(chosen.get("labels", ())))
+    identifier = chosen.get("identifier")
+    chosen["identifier"] = identifier() if callable(identifier) else identifier
+    return Options(**chosen)
+
+
+def _names(labels: Collection[str] | str) -> Collection[str]:
+    return [name for name in labels.replace(",", " ").split()] if isinstance(labels, str) else labels
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("write 1 or 0")
+
+
+_FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
+    "db": str,
+    "mode": str,
+    "identifier": str,
+    "labels": str,
+    "failure_policy": str,
+    "heartbeat_interval": float,
+    "heartbeat_timeout": float,
+    "max_failed_retries": int,
+    "max_killed_retries": int,
+    "disabled": _flag,
+}

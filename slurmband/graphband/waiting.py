@@ -1,0 +1,87 @@
+"""Waiting for work without asking the database, and looking after the dead meanwhile."""
+
+import logging
+import random
+from collections.abc import Callable
+
+from slurmband.clock import Clock
+from slurmband.liveness.beats import Beats, Watch
+from slurmband.liveness.duty import Duty
+from slurmband.liveness.notice import Notice
+from slurmband.liveness.reaper import AskSlurm, Reaper
+from slurmband.processes import fate_of
+from slurmband.store.database import Store
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks at the notice: from the first, growing, to the last; each jittered.
+FIRST_LOOK = 0.02
+LAST_LOOK = 1.0
+#: Seconds after which a waiting worker asks the database even if the notice never changed.
+ASK_ANYWAY = 30.0
+
+
+class Lookout:
+    """What one worker does while it has no task: look at the notice, and reap when on duty.
+
+    Parameters
+    ----------
+    store : Store
+    me : int
+        Key of the worker.
+    interval, timeout : float
+        Heartbeat interval and timeout in seconds.
+    ask_slurm : callable
+    clock : Clock
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        me: int,
+        *,
+        interval: float,
+        timeout: float,
+        ask_slurm: AskSlurm,
+        clock: Clock,
+    ) -> None:
+        layout = store.layout
+        self._me = me
+        self._interval = interval
+        self._clock = clock
+        self._notice = Notice(layout.notice)
+        self._seen = self._notice.look()
+        duty = Notice(layout.duty)
+        self._duty = Duty(duty, patience=2 * interval, monotonic=clock.monotonic)
+        self._next_duty = clock.monotonic() + random.uniform(0, interval)
+        watch = Watch(Beats(layout.beats), clock.monotonic)
+        self._reaper = Reaper(
+            store,
+            lambda workers: watch.look([w.key for w in workers], longest_gap=timeout / 2),
+            ask_slurm,
+            fate_of,
+            clock.now,
+        )
+
+    def remember(self) -> None:
+        """Take what the notice says now as known; call it before asking the database."""
+        self._seen = self._notice.look()
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Wait until the notice changes, `until` holds, or it is time to ask anyway."""
+        pause, deadline = FIRST_LOOK, self._clock.monotonic() + ASK_ANYWAY
+        while not until() and self._clock.monotonic() < deadline:
+            if self._notice.look() != self._seen:
+                return
+            self.reap_if_due()
+            self._clock.sleep(random.uniform(pause / 2, pause))
+            pause = min(1.5 * pause, LAST_LOOK)
+
+    def reap_if_due(self) -> None:
+        """Do a pass of the reaper, at most once an interval, if nobody else does."""
+        now = self._clock.monotonic()
+        if now < self._next_duty:
+            return
+        self._next_duty = now + self._interval
+        if self._duty.mine():
+            self._reaper.run_once(me=self._me)

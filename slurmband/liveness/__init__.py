@@ -1,0 +1,1 @@
+"""Signs of life, and the judgement on those who show none."""

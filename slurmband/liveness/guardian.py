@@ -1,0 +1,112 @@
+"""The guardian: a small process that beats for its worker, and hears the signals it cannot hear.
+
+User code may hold the interpreter for hours, so neither beats nor signals can rely on the worker. The
+guardian starts in milliseconds because it imports the standard library only; it is run as a
+file, never imported by the worker.
+
+It rewrites the beat file while the worker lives and is not stopped, says so on its standard output
+("b", or "l" when the file is gone because the worker was judged lost), and ends with the worker. On
+its standard input come the numbers of the signals that reach the worker, written there by the
+interpreter's own C handler. After a SIGTERM, to either of them, the worker has some seconds to leave;
+then the guardian releases its claims and kills it.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+#: Seconds that a release may take before the worker is killed all the same.
+RELEASE_TAKES = 20.0
+
+
+def main(argument: str) -> int:
+    """Guard one worker until it ends.
+
+    Parameters
+    ----------
+    argument : str
+        JSON: ``worker`` (pid), ``beat`` (path), ``interval`` and ``release_after`` (seconds),
+        ``release`` (argument list of the program that releases the claims).
+    """
+    settings = json.loads(argument)
+    signals_in, signals_out = os.pipe()
+    os.set_blocking(signals_out, False)
+    signal.set_wakeup_fd(signals_out)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: None)
+    try:
+        worker = os.pidfd_open(settings["worker"])
+    except ProcessLookupError:
+        return 0
+    if os.getppid() != settings["worker"]:
+        return 0  # it died before we could look
+
+    beat, next_beat, deadline = 0, time.monotonic(), None
+    heard = {0, signals_in}
+    while True:
+        now = time.monotonic()
+        if now >= next_beat:
+            next_beat = now + settings["interval"]
+            if not is_stopped(settings["worker"]):
+                beat += 1
+                if not write_beat(settings["beat"], beat):
+                    tell(b"l")
+                    return 0
+                tell(b"b")
+        if deadline is not None and now >= deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    settings["release"], check=False, stdin=subprocess.DEVNULL, timeout=RELEASE_TAKES
+                )
+            signal.pidfd_send_signal(worker, signal.SIGKILL)
+            return 0
+        wake = min(next_beat, deadline if deadline is not None else next_beat)
+        readable, _, _ = select.select([worker, *heard], [], [], max(0.0, wake - now))
+        if worker in readable:
+            return 0
+        for source in heard & set(readable):
+            numbers = os.read(source, 64)
+            if not numbers:
+                heard = heard - {source}
+            if signal.SIGTERM in numbers and deadline is None:
+                deadline = time.monotonic() + settings["release_after"]
+
+
+def write_beat(path: str, beat: int) -> bool:
+    """Rewrite the beat file; False if it is gone. A file server that does not answer is no end."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    with contextlib.suppress(OSError):
+        os.pwrite(descriptor, f"{beat}\n".encode(), 0)
+    with contextlib.suppress(OSError):
+        os.close(descriptor)  # on NFS this is what sends it
+    return True
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped (SIGSTOP, a debugger, a suspended job)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "Tt"
+    except OSError:
+        return False
+
+
+def tell(word: bytes) -> None:
+    """Write to the worker, who may be too busy to read: never wait for it."""
+    with contextlib.suppress(OSError):
+        os.write(1, word)
+
+
+if __name__ == "__main__":
+    os.set_blocking(1, False)
+    sys.exit(main(sys.argv[1]))

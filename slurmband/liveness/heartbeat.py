@@ -1,0 +1,129 @@
+"""The worker's side of its guardian: start it, hear from it, start it again when it dies alone."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+_GUARDIAN: Final = Path(__file__).with_name("guardian.py")
+#: Seconds between a SIGTERM and the release of what the worker still holds.
+RELEASE_AFTER: Final = 15.0
+
+
+class Heartbeat:
+    """The beats of one incarnation.
+
+    Parameters
+    ----------
+    beat_file : Path
+        Rewritten by the guardian; must exist.
+    interval, timeout : float
+        Seconds between beats, and seconds of silence after which others may suspect this worker.
+    release : sequence of str
+        Argument list of the program that releases this incarnation's claims.
+    monotonic : callable
+        Clock in seconds.
+    """
+
+    def __init__(
+        self,
+        beat_file: Path,
+        *,
+        interval: float,
+        timeout: float,
+        release: Sequence[str],
+        monotonic: Callable[[], float],
+        release_after: float = RELEASE_AFTER,
+    ) -> None:
+        self.interval = interval
+        self.timeout = timeout
+        self._monotonic = monotonic
+        self._settings = json.dumps(
+            {
+                "worker": os.getpid(),
+                "beat": str(beat_file),
+                "interval": interval,
+                "release": list(release),
+                "release_after": release_after,
+            }
+        )
+        self._last = monotonic()
+        self._lost = False
+        self._closing = False
+        self._signals_in, self._signals_out = os.pipe()
+        os.set_blocking(self._signals_out, False)
+        self._guardian = self._start()
+        self._old_wakeup: int | None = None
+        self._listener = threading.Thread(target=self._listen, name="slurmband-beats", daemon=True)
+        self._listener.start()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the guardian learned that this incarnation was judged lost."""
+        return self._lost
+
+    @property
+    def guardian_pid(self) -> int:
+        """Process id of the present guardian."""
+        return self._guardian.pid
+
+    def fresh(self) -> bool:
+        """Whether the last beat is young enough that nobody can suspect this worker yet."""
+        return self._monotonic() - self._last < self.timeout - self.interval
+
+    def forward(self, number: int) -> None:
+        """Let the guardian know of a signal that reached this process."""
+        with contextlib.suppress(OSError):
+            os.write(self._signals_out, bytes([number]))
+
+    def hear_signals(self) -> None:
+        """Have the interpreter's C handler forward signals, however busy Python is.
+
+        Main thread only. Where the program has a wake-up descriptor of its own, it keeps it.
+        """
+        before = signal.set_wakeup_fd(self._signals_out, warn_on_full_buffer=False)
+        if before == -1:
+            self._old_wakeup = before
+        else:
+            signal.set_wakeup_fd(before)
+
+    def stop(self) -> None:
+        """End the guardian."""
+        self._closing = True
+        if self._old_wakeup is not None and threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(self._old_wakeup)
+        self._guardian.kill()
+        self._listener.join()
+        for descriptor in (self._signals_in, self._signals_out):
+            os.close(descriptor)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_GUARDIAN), self._settings],
+            stdin=self._signals_in,
+            stdout=subprocess.PIPE,
+        )
+
+    def _listen(self) -> None:
+        """Hear every beat; when the guardian dies alone, start another."""
+        while True:
+            guardian = self._guardian
+            assert guardian.stdout is not None
+            with guardian.stdout as words:
+                while word := words.read(1):
+                    self._last = self._monotonic()
+                    self._lost = self._lost or word == b"l"
+            status = guardian.wait()
+            if self._closing or self._lost:
+                return
+            log.warning("the guardian ended alone (status %d): starting another", status)
+            self._guardian = self._start()

@@ -1,0 +1,1 @@
+"""The only knowledge of SLURM: its variables, ids, arrays, commands and scripts."""

@@ -1,0 +1,64 @@
+"""The only place that starts SLURM's commands; what they say comes back as text."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slurmband.errors import SlurmMissing
+
+#: Variables by which users change what SLURM's commands print.
+_PRINTING = ("SQUEUE_", "SACCT_", "SLURM_TIME_FORMAT", "SLURM_CLUSTERS")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command answered.
+
+    Parameters
+    ----------
+    returncode : int or None
+        None: it did not answer in time.
+    stdout, stderr : str
+    """
+
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+Run = Callable[[Sequence[str]], Reply]
+
+
+def run(arguments: Sequence[str], *, timeout: float = 30.0) -> Reply:
+    """Run a SLURM command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Name and arguments.
+    timeout : float, default 30
+        Seconds.
+
+    Raises
+    ------
+    SlurmMissing
+        If it is not on PATH.
+    """
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(_PRINTING)}
+    try:
+        done = subprocess.run(
+            list(arguments),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environ,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError as error:
+        raise SlurmMissing(arguments[0]) from error
+    except subprocess.TimeoutExpired:
+        return Reply(None, "", f"{arguments[0]} did not answer in {timeout:.0f} s")
+    return Reply(done.returncode, done.stdout, done.stderr)
