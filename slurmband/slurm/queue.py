@@ -121,3 +121,10 @@ class SlurmQueue:
             if token in comment and job.strip().isdigit():
                 return int(job)
         return None
+
+    def is_queued(self, array: int) -> bool:
+        """Whether any element of an array is pending or running; True if it cannot be told."""
+        reply = self._run(["squeue", "-h", "-j", str(array), "-o", "%T"])
+        if reply.returncode == 0:
+            return bool(reply.stdout.strip())
+        return "invalid job id" not in reply.stderr.lower()

@@ -14,6 +14,7 @@ from slurmband.domain.workers import Element, Worker, WorkerStatus
 from slurmband.store.database import Transaction
 from slurmband.store.schema import (
     attempts,
+    edges,
     elements,
     revisions,
     submissions,
@@ -184,6 +185,25 @@ def task_rows(tx: Transaction, *, states: Collection[str] | None = None) -> list
 _ELEMENT = (workers.c.array_job_id, workers.c.array_task_id)
 
 
+def blocking_tasks(tx: Transaction) -> dict[str, tuple[str, str]]:
+    """Return, for each blocked task, a task right above it that stands in its way, and its state."""
+    above, below = tasks.alias("above"), tasks.alias("below")
+    query = (
+        select(below.c.id, above.c.id, above.c.state)
+        .join_from(edges, above, above.c.key == edges.c.upstream)
+        .join(below, below.c.key == edges.c.downstream)
+        .where(
+            below.c.state == TaskState.BLOCKED,
+            above.c.state.in_([*ENDED_BADLY, TaskState.BLOCKED]),
+        )
+        .order_by(above.c.state == TaskState.BLOCKED)  # what failed itself is the better answer
+    )
+    found: dict[str, tuple[str, str]] = {}
+    for blocked, cause, state in tx.connection.execute(query):
+        found.setdefault(blocked, (cause, state))
+    return found
+
+
 def attempt_rows(tx: Transaction, task: str) -> list[dict[str, Any]]:
     """List every attempt of a task, oldest first, with where each ran."""
     query = (
@@ -273,18 +293,16 @@ def submission_rows(tx: Transaction) -> list[dict[str, Any]]:
     return rows
 
 
+def queued_arrays(tx: Transaction) -> list[int]:
+    """Return the ids of the arrays that were queued, oldest first."""
+    query = select(submissions.c.array_job_id).where(submissions.c.array_job_id.is_not(None))
+    return list(tx.connection.execute(query.order_by(submissions.c.id)).scalars())
+
+
 def revision_row(tx: Transaction) -> dict[str, Any] | None:
     """Return the registered revision of the graph; None before the first."""
     rows = _dicts(tx, select(revisions).order_by(revisions.c.number.desc()).limit(1))
     return rows[0] if rows else None
-
-
-def blockers(tx: Transaction) -> int:
-    """Count the tasks that ended without completing."""
-    query = select(func.coalesce(func.sum(task_counts.c.n), 0))
-    return int(
-        tx.connection.execute(query.where(task_counts.c.state.in_(ENDED_BADLY))).scalar_one()
-    )
 
 
 def _dicts(tx: Transaction, query: Select[Any]) -> list[dict[str, Any]]:

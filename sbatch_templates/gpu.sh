@@ -1,0 +1,31 @@
+#!/bin/bash
+# One worker per array element, each with one GPU.
+# By hand: sbatch --array=0-99 gpu.sh workflow.py [arguments]
+
+#SBATCH --job-name=slurmband
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=4
+#SBATCH --gpus-per-task=1
+#SBATCH --time=01:00:00
+# A warning two minutes before the end of time: the worker claims no more and leaves in order.
+#SBATCH --signal=B:USR1@120
+# An element that was preempted, or lost its node, comes back; its log goes on where it was.
+#SBATCH --requeue
+#SBATCH --open-mode=append
+# {{ directives }}
+
+# Until the worker is up, the warning must not kill it.
+trap '' USR1
+
+# --- your site: modules, conda, containers ---------------------------------------------------
+# module load python/3.11 cuda
+# source ~/venvs/study/bin/activate
+# ----------------------------------------------------------------------------------------------
+
+# How several workers of one element are started (--workers-per-element), each with a GPU of its own.
+launch=(srun --kill-on-bad-exit=0 --gpus-per-task=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-4}")
+worker=("${SLURMBAND_PYTHON:-python3}" -m slurmband work "$@")
+# {{ worker }}
+
+# exec, so that SLURM's signals reach the worker and not this shell.
+exec "${worker[@]}"

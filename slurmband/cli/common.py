@@ -1,0 +1,91 @@
+"""What several commands share: the options that name the database and choose the output."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from slurmband.graphband.options import DEFAULT_DATABASE
+from slurmband.store.database import Store
+
+#: Seconds that a command at the terminal waits for the database's lock before it says who holds it.
+LOCK_TIMEOUT = 60.0
+
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        envvar="SLURMBAND_DB",
+        metavar="FILE",
+        help="The band's database: a path or a SQLite URL.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Format = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="Any table format of tabulate.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...",
+        help="Only these: names as listed, or SLURM ids: 36, 36_1, 36_[1-3,7], raw ids.",
+        show_default=False,
+    ),
+]
+DEFAULT_DB = DEFAULT_DATABASE
+DEFAULT_FORMAT = "simple"
+
+
+def open_store(database: str) -> Store:
+    """Open an existing database, for a command that a person waits for."""
+    return Store(database, lock_timeout=LOCK_TIMEOUT)
+
+
+def show(
+    rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, table_format: str
+) -> None:
+    """Print a listing: all of it as JSON, or `columns` of it as a table.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    columns : sequence of str
+        Keys to show in the table, in this order.
+    as_json : bool
+    table_format : str
+        Of tabulate.
+    """
+    if as_json:
+        print_json(rows)
+        return
+    from tabulate import tabulate, tabulate_formats
+
+    if table_format not in tabulate_formats:
+        from slurmband.errors import UsageError
+
+        raise UsageError(f"no format {table_format!r}: one of {', '.join(tabulate_formats)}.")
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    sys.stdout.write(
+        tabulate(cells, headers=list(columns), tablefmt=table_format, disable_numparse=True) + "\n"
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "-"
+    return str(value)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def log_more(*, verbose: bool) -> None:
+    """Let the log show one line per transition."""
+    logging.getLogger("slurmband").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -1,0 +1,45 @@
+"""``slurmband retry``: tasks that failed or were killed are tried again."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, print_json
+from slurmband.clock import SystemClock
+from slurmband.errors import UsageError
+from slurmband.liveness.notice import Notice
+from slurmband.store import transitions
+
+
+def retry(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK]...", help="Which; none: all of them.", show_default=False),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Reset failed and killed tasks to ready, with their whole budgets, and unblock what waited."""
+    store = open_store(db)
+    with store.transaction() as tx:
+        reset = transitions.reset(tx, tasks or None, now=SystemClock().now())
+    missing = sorted(set(tasks or ()) - set(reset))
+    if reset:
+        Notice(store.layout.notice).ring()
+    if as_json:
+        print_json({"reset": reset, "not_reset": missing})
+    else:
+        sys.stdout.write(f"{len(reset)} tasks are to be tried again.\n")
+        if reset:
+            sys.stdout.write("Workers that wait take them up; with none, run `slurmband submit` again.\n")
+    if missing:
+        raise UsageError(
+            f"{', '.join(map(repr, missing))}: no such task, or it neither failed nor was killed. "
+            "`slurmband tasks` lists states."
+        )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(retry)

@@ -1,0 +1,218 @@
+"""``slurmband submit``: check and register a graph, and queue an array of workers for it."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more
+from slurmband.cli.wait import watch
+from slurmband.clock import SystemClock
+from slurmband.errors import SlurmRefused, UsageError
+from slurmband.graphband.options import resolve
+from slurmband.graphband.program import Program, load
+from slurmband.slurm import templates
+from slurmband.slurm.arrays import parse
+from slurmband.slurm.command import run as run_command
+from slurmband.slurm.options import CommandLine, split
+from slurmband.slurm.queue import SlurmQueue
+from slurmband.store.database import Store, path_of
+from slurmband.store.layout import Layout
+from slurmband.store.registration import Budgets
+from slurmband.submission.request import CARRIED, Cluster, Request, new_token
+from slurmband.submission.submit import Queued, Submitter, check_cluster, register
+from slurmband.submission.wait import follow
+
+
+class SubmitCommand(typer.core.TyperCommand):
+    """A command line on which options that are not ours are sbatch's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Set sbatch's options and the program aside, and let typer read the rest."""
+        options = [param for param in self.params if param.param_type_name == "option"]
+        names = {flag: bool(getattr(o, "is_flag", False)) for o in options for flag in o.opts}
+        line = split(
+            args,
+            valued=[name for name, is_flag in names.items() if not is_flag],
+            flags=[*(name for name, is_flag in names.items() if is_flag), "-h", "--help"],
+        )
+        ctx.meta["slurmband.line"] = line
+        return super().parse_args(ctx, line.ours)
+
+
+def submit(
+    context: typer.Context,
+    array: Annotated[
+        str,
+        typer.Option(
+            "--array",
+            "-a",
+            metavar="SPEC",
+            help="How many workers: 100, or SLURM's forms 0-31, 1,3,5, 1-7:2, each with %N.",
+        ),
+    ] = "1",
+    cluster: Annotated[
+        Cluster,
+        typer.Option(
+            envvar="SLURMBAND_CLUSTER",
+            help="slurm; local: processes on this machine; debug: one worker in this process.",
+        ),
+    ] = Cluster.SLURM,
+    template: Annotated[
+        str,
+        typer.Option(
+            envvar="SLURMBAND_TEMPLATE", metavar="NAME|PATH", help="See `slurmband templates`."
+        ),
+    ] = "cpu",
+    workers_per_element: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Workers in each element, started by one srun.")
+    ] = 1,
+    labels: Annotated[
+        str | None,
+        typer.Option(envvar="SLURMBAND_LABELS", help="What these workers offer: gpu,bigmem."),
+    ] = None,
+    max_failed_retries: Annotated[
+        int | None,
+        typer.Option(min=0, envvar="SLURMBAND_MAX_FAILED_RETRIES", help="Retries after a failure."),
+    ] = None,
+    max_killed_retries: Annotated[
+        int | None,
+        typer.Option(min=0, envvar="SLURMBAND_MAX_KILLED_RETRIES", help="Retries after a death."),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SLURMBAND_MODE",
+            metavar="local|shared",
+            help="How to reach a new database; found from the file system.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the script and sbatch's call; queue nothing.")
+    ] = False,
+    test_only: Annotated[
+        bool, typer.Option("--test-only", help="Let sbatch validate and estimate the start only.")
+    ] = False,
+    parsable: Annotated[
+        bool, typer.Option("--parsable", help="Print the array's id only, as sbatch does.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-W", help="Wait until all is done; 69 if a task failed.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Queue an array of workers: submit [OPTIONS] [SBATCH OPTIONS] WORKFLOW.py [ARGUMENTS].
+
+    Or for a program with a Graphband loop of its own: submit [OPTIONS] -- COMMAND [ARGUMENTS].
+
+    The graph is checked and registered first; a bad graph queues nothing. Options that are not
+    listed here go to sbatch, where they win over the script: --time=2:00:00 --mem=4G -p short.
+    """
+    line: CommandLine = context.meta["slurmband.line"]
+    if not line.program:
+        raise UsageError("nothing to run: name a workflow file, or a command after --.")
+    _export(labels, max_failed_retries, max_killed_retries, mode)
+    request = Request(
+        cluster=cluster,
+        array=parse(array),
+        line=line,
+        layout=Layout(path_of(db)),
+        template=templates.find(template),
+        directory=Path.cwd(),
+        workers_per_element=workers_per_element,
+        options={n: os.environ[n] for n in map("SLURMBAND_{}".format, CARRIED) if os.environ.get(n)},
+    )
+    request.script(token="checked-early")  # a bad template is found before anything is written
+    program = None if line.is_command else load(line.program[0], line.program[1:])
+    graph = None if program is None else program.graph()
+    if dry_run or test_only:
+        _show(request, test_only=test_only)
+        return
+    check_cluster(cluster)
+    store = Store(db, mode=mode, create=True, lock_timeout=LOCK_TIMEOUT)
+    if graph is not None:
+        budgets = Budgets(max_failed_retries, max_killed_retries)
+        registered = register(store, graph, budgets, SystemClock().now())
+        if not parsable:
+            note = f", {registered.dropped} no longer in it" if registered.dropped else ""
+            _say(f"{len(graph)} tasks registered, {registered.added} of them new{note}.")
+    if cluster is Cluster.DEBUG:
+        _debug(request, program)
+        return
+    queue = SlurmQueue(monotonic=time.monotonic)
+    submitter = Submitter(store, queue, SystemClock().now, time.sleep)
+    arrays = submitter.submit(request)
+    _report(request, arrays, parsable=parsable)
+    if wait:
+        watch(follow(store, arrays, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
+
+
+def _export(
+    labels: str | None, max_failed: int | None, max_killed: int | None, mode: str | None
+) -> None:
+    """Put options of the workers where the script takes them from, and check them."""
+    given = {
+        "LABELS": labels,
+        "MAX_FAILED_RETRIES": max_failed,
+        "MAX_KILLED_RETRIES": max_killed,
+        "MODE": mode,
+    }
+    os.environ.update({f"SLURMBAND_{k}": str(v) for k, v in given.items() if v is not None})
+    resolve({}, os.environ)
+
+
+def _show(request: Request, *, test_only: bool) -> None:
+    token = new_token()
+    options = request.sbatch_options(request.array, token)
+    if not test_only:
+        _say(f"sbatch --parsable {' '.join(options)} SCRIPT", "with SCRIPT:", "")
+        _say(request.script(token))
+        return
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
+        script.write(request.script(token))
+        script.flush()
+        reply = run_command(["sbatch", "--test-only", *options, script.name])
+    _say(reply.stdout.strip(), reply.stderr.strip())
+    if reply.returncode != 0:
+        raise SlurmRefused("sbatch", reply.returncode or 1, reply.stderr)
+
+
+def _debug(request: Request, program: Program | None) -> None:
+    """Run one worker here, where a debugger can look at it."""
+    from slurmband.slurm.executors import run_here
+
+    os.environ["SLURMBAND_DB"] = str(request.layout.database)
+    if program is None:
+        os.execvp(request.line.program[0], request.line.program)  # noqa: S606  # no shell wanted
+    from slurmband.graphband.band import Graphband
+
+    log_more(verbose=True)
+    band: Graphband[Any] = Graphband(program.graph())
+    found = run_here(request.layout.submissions, lambda: band.run(program.run))
+    _say(f"{found.completed} of {found.total} tasks completed.")
+
+
+def _report(request: Request, arrays: list[Queued], *, parsable: bool) -> None:
+    if parsable:
+        _say(*(str(array.array_job_id) for array in arrays))
+        return
+    for queued in arrays:
+        again = "" if queued.handle is not None else " (found again: an earlier call had queued it)"
+        name = f"{queued.array_job_id}_[{queued.array}]"
+        _say(f"Queued {name} on {request.cluster}: {len(queued.array)} elements{again}.")
+    _say("`slurmband status` says how far it is; `slurmband jobs` what runs where.")
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(cls=SubmitCommand)(submit)

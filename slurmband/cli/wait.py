@@ -1,0 +1,64 @@
+"""``slurmband wait``: wait for the band, with a progress bar."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import typer
+
+from slurmband.cli.common import DEFAULT_DB, Db, open_store
+from slurmband.domain.states import TaskState
+from slurmband.errors import TasksFailed
+from slurmband.slurm.queue import SlurmQueue
+from slurmband.store import queries
+from slurmband.submission.submit import Queued
+from slurmband.submission.wait import Progress, follow
+
+
+def wait(db: Db = DEFAULT_DB) -> None:
+    """Wait until every task has ended; exit with 69 if one did not complete.
+
+    Ends early, with 69, when all arrays are gone from SLURM's queue while tasks are left.
+    """
+    store = open_store(db)
+    with store.read() as tx:
+        arrays = queries.queued_arrays(tx)
+    from slurmband.slurm.arrays import ArraySpec
+
+    queue = SlurmQueue(monotonic=time.monotonic)
+    found = [Queued(array, ArraySpec((0,))) for array in arrays]
+    watch(follow(store, found, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
+
+
+def watch(progress: Iterator[Progress]) -> None:
+    """Show progress until it ends.
+
+    Raises
+    ------
+    TasksFailed
+        If a task did not complete.
+    """
+    from tqdm import tqdm
+
+    last = None
+    with tqdm(unit="task", disable=None, file=sys.stderr) as bar:
+        for last in progress:
+            bar.total, bar.n = last.total, last.completed
+            bar.set_postfix_str(_note(last))
+    if last is None or last.completed == last.total:
+        return
+    counts = ", ".join(f"{n} {state}" for state, n in last.counts.items() if n)
+    ended = last.counts[TaskState.FAILED] + last.counts[TaskState.KILLED]
+    advice = "`slurmband tasks --state failed` says why." if ended else "Run `slurmband submit` again."
+    gone = "the array is over; " if last.deserted else ""
+    raise TasksFailed(f"{gone}of {last.total} tasks: {counts}. {advice}")
+
+
+def _note(progress: Progress) -> str:
+    failed = progress.counts[TaskState.FAILED] + progress.counts[TaskState.KILLED]
+    return f"{progress.workers} workers" + (f", {failed} failed" if failed else "")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(wait)

@@ -1,0 +1,1 @@
+"""What people ask: how far it is, what runs where, and what became of what."""

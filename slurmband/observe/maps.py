@@ -1,0 +1,233 @@
+"""The maps: which task is in which worker, in which element, on which node, in which log; and back."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from slurmband.domain.states import TaskState
+from slurmband.errors import UsageError
+from slurmband.observe.times import iso
+from slurmband.slurm.ids import parse_id
+from slurmband.slurm.local_array import element_log
+from slurmband.store import queries
+from slurmband.store.database import Store
+
+Row = dict[str, Any]
+
+
+def tasks(
+    store: Store, *, states: Collection[str] | None = None, only: Sequence[str] = ()
+) -> list[Row]:
+    """List tasks, in the order of the graph.
+
+    Parameters
+    ----------
+    store : Store
+    states : collection of str, optional
+        Only tasks in one of these.
+    only : sequence of str, optional
+        Only tasks, workers, elements or nodes so named, in any form of SLURM's ids.
+
+    Returns
+    -------
+    list of dict
+        ``id state attempts worker job element node started ended reason log error``, of the newest
+        attempt where there was one. Times are ISO 8601, UTC.
+
+    Raises
+    ------
+    UsageError
+        If a state is none, or a name in `only` matches nothing.
+    """
+    unknown = set(states or ()) - set(TaskState)
+    if unknown:
+        raise UsageError(f"no state {sorted(unknown)[0]!r}: it is one of {', '.join(TaskState)}.")
+    with store.read() as tx:
+        rows = queries.task_rows(tx, states=states)
+        causes = queries.blocking_tasks(tx)
+        submissions = queries.submission_rows(tx)
+    chosen = select(rows, only, names=("id", "worker", "node"))
+    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    return [_task(row, causes, patterns) for row in chosen]
+
+
+def _task(row: Row, causes: dict[str, tuple[str, str]], patterns: dict[int, str | None]) -> Row:
+    reason = row["reason"]
+    if row["state"] == TaskState.BLOCKED and row["id"] in causes:
+        reason = "needs {!r}, which is {}".format(*causes[row["id"]])
+    return {
+        "id": row["id"],
+        "state": row["state"],
+        "attempts": row["attempts"],
+        "worker": row["worker"],
+        "job": row["job"],
+        "element": element_id(row),
+        "node": row["node"],
+        "started": iso(row["started"]),
+        "ended": iso(row["ended"]),
+        "reason": reason,
+        "log": _log(row, patterns),
+        "error": row["error"],
+    }
+
+
+def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
+    """List incarnations, oldest first.
+
+    Returns
+    -------
+    list of dict
+        ``worker state job element restarts rank node pid labels tasks completed started ended reason
+        log``; ``tasks`` are those it holds now.
+    """
+    with store.read() as tx:
+        rows = queries.worker_rows(tx)
+        submissions = queries.submission_rows(tx)
+    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    return [
+        {
+            "worker": row["worker"],
+            "state": row["state"],
+            "job": row["job"],
+            "element": element_id(row),
+            "restarts": row["restarts"],
+            "rank": row["rank"],
+            "node": row["node"],
+            "pid": row["pid"],
+            "labels": row["labels"],
+            "tasks": row["tasks"],
+            "completed": row["completed"],
+            "started": iso(row["started"]),
+            "ended": iso(row["ended"]),
+            "reason": row["reason"],
+            "log": _log(row, patterns),
+        }
+        for row in select(rows, only, names=("worker", "node"))
+    ]
+
+
+def jobs(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
+    """List the elements of every array, and every other job a worker ran in.
+
+    Returns
+    -------
+    list of dict
+        ``array_job_id array_task_id job_id restarts worker node state task log``, of the newest
+        incarnation; ``state`` is ``pending`` until a worker showed up, then ``running``, ``ended`` or
+        ``lost``. ``workers`` and ``tasks`` name all of them where an element has several.
+    """
+    with store.read() as tx:
+        elements = queries.element_rows(tx)
+        incarnations = [row for row in queries.worker_rows(tx) if row["job"] is not None]
+        submissions = queries.submission_rows(tx)
+    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    found: dict[tuple[int | None, int | None], Row] = {}
+    for row in elements:
+        found[row["array_job_id"], row["array_task_id"]] = {**row, "here": []}
+    for row in incarnations:
+        key = (row["array_job_id"], row["array_task_id"])
+        key = key if key != (None, None) else (None, row["job"])
+        place = found.setdefault(key, {**row, "job_id": row["job"], "here": []})
+        place["here"].append(row)
+    return [_job(row, patterns) for row in select(list(found.values()), only, names=())]
+
+
+def _job(place: Row, patterns: dict[int, str | None]) -> Row:
+    latest = max((row["restarts"] for row in place["here"]), default=0)
+    here = [row for row in place["here"] if row["restarts"] == latest]
+    alive = [row for row in here if row["state"] == "alive"]
+    newest = (alive or here or [None])[-1]
+    held = [task for row in here for task in row["tasks"]]
+    row = {**place, "job": newest["job"] if newest else place["job_id"]}
+    row["log"] = newest["log"] if newest else None
+    return {
+        "array_job_id": place["array_job_id"],
+        "array_task_id": place["array_task_id"],
+        "job_id": row["job"],
+        "restarts": latest,
+        "worker": newest["worker"] if newest else None,
+        "node": newest["node"] if newest else None,
+        "state": _STATES[newest["state"]] if newest else "pending",
+        "task": held[0] if held else None,
+        "log": _log(row, patterns),
+        "workers": [row["worker"] for row in here],
+        "tasks": held,
+    }
+
+
+_STATES = {"alive": "running", "left": "ended", "lost": "lost"}
+
+
+def where(store: Store, task: str) -> list[Row]:
+    """List every attempt at a task, oldest first, with where it ran.
+
+    Returns
+    -------
+    list of dict
+        ``task attempt outcome worker job element node pid started ended reason log error``; ``outcome``
+        is None while it runs.
+
+    Raises
+    ------
+    UsageError
+        If there is no such task.
+    """
+    with store.read() as tx:
+        if queries.task_row(tx, task) is None:
+            raise UsageError(f"no task {task!r}. `slurmband tasks` lists them.")
+        rows = queries.attempt_rows(tx, task)
+        submissions = queries.submission_rows(tx)
+    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    return [
+        {
+            "task": task,
+            "attempt": row["attempt"],
+            "outcome": row["outcome"],
+            "worker": row["worker"],
+            "job": row["job"],
+            "element": element_id(row),
+            "node": row["node"],
+            "pid": row["pid"],
+            "started": iso(row["started"]),
+            "ended": iso(row["ended"]),
+            "reason": row["reason"],
+            "log": _log(row, patterns),
+            "error": row["error"],
+        }
+        for row in rows
+    ]
+
+
+def select(rows: Iterable[Row], only: Sequence[str], *, names: Sequence[str]) -> list[Row]:
+    """Choose rows by name or by SLURM id; every word of `only` must match something."""
+    rows = list(rows)
+    if not only:
+        return rows
+    chosen: list[Row] = []
+    for word in only:
+        named = [row for row in rows if word in [row.get(name) for name in names]]
+        job = parse_id(word)
+        matched = named or [row for row in rows if job is not None and job.names(row)]
+        if not matched:
+            raise UsageError(
+                f"nothing is called {word!r} here. Write a name as it is listed, or an id of SLURM's: "
+                "36, 36_1, 36_[1-3,7], or a raw job id."
+            )
+        chosen += [row for row in matched if row not in chosen]
+    return chosen
+
+
+def element_id(row: Row) -> str | None:
+    """Return ``36_1``; None for a worker outside an array."""
+    if row["array_job_id"] is None or row["array_task_id"] is None:
+        return None
+    return f"{row['array_job_id']}_{row['array_task_id']}"
+
+
+def _log(row: Row, patterns: dict[int, str | None]) -> str | None:
+    """Return the log file: as the worker found it, else as it was asked for at submission."""
+    if row.get("log") is not None and "%" not in row["log"]:
+        return str(row["log"])
+    pattern = patterns.get(row["array_job_id"])
+    if pattern is None or row["array_task_id"] is None:
+        return None
+    return element_log(pattern, row["array_job_id"], row["array_task_id"], row.get("job"))

@@ -1,0 +1,48 @@
+"""How far a band is: counts of tasks and workers, and what stands in the way."""
+
+from typing import Any
+
+from slurmband.observe.times import iso
+from slurmband.store import queries
+from slurmband.store.database import Store
+
+
+def status(store: Store) -> dict[str, Any]:
+    """Say how far a band is.
+
+    Returns
+    -------
+    dict
+        ``database``, ``mode``, ``file_system``, ``revision``, ``registered``; ``tasks``: ``total`` and
+        one count per state; ``workers``: ``total`` and one count per status; ``submissions``;
+        ``unservable``: requirements of ready tasks that no live worker satisfies.
+    """
+    with store.read() as tx:
+        tasks = queries.counts(tx)
+        workers = queries.worker_counts(tx)
+        revision = queries.revision_row(tx)
+        submissions = queries.submission_rows(tx)
+        unservable = queries.unservable(tx)
+    return {
+        "database": str(store.layout.database),
+        "mode": str(store.mode),
+        "file_system": store.mount.file_system,
+        "revision": revision["number"] if revision else None,
+        "registered": iso(revision["registered_at"]) if revision else None,
+        "tasks": {"total": sum(tasks.values())} | {str(state): n for state, n in tasks.items()},
+        "workers": {"total": sum(workers.values())} | {str(s): n for s, n in workers.items()},
+        "submissions": [
+            {
+                "array_job_id": row["array_job_id"],
+                "array": row["array"],
+                "cluster": row["cluster"],
+                "status": row["status"],
+                "created": iso(row["created_at"]),
+                "command": row["command"],
+                "directory": row["directory"],
+                "error": row["error"],
+            }
+            for row in submissions
+        ],
+        "unservable": unservable,
+    }

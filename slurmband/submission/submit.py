@@ -1,0 +1,206 @@
+"""Queueing the arrays of a request, so that no lost reply queues anything twice.
+
+First the intent is committed, with a token that is also the job's comment; then sbatch is called;
+then the id is committed. Wherever that is cut off, the next submission finds the intent, and looks
+the array up by its token before it queues anything.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slurmband.domain.graph import Graph
+from slurmband.domain.workers import LOCAL_CLUSTER
+from slurmband.errors import (
+    EnvironmentFault,
+    RaceLost,
+    SlurmMissing,
+    SlurmRefused,
+    SubmissionUnknown,
+)
+from slurmband.slurm.arrays import ArraySpec, parse, split
+from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArrayExecutor
+from slurmband.slurm.limits import max_array_size
+from slurmband.slurm.queue import SlurmQueue
+from slurmband.store import intents, queries, registration
+from slurmband.store.database import Store, Transaction
+from slurmband.store.registration import Budgets, Registered
+from slurmband.submission.request import Cluster, Request, new_token
+
+#: How often, and after how many seconds, an array is looked up whose reply was lost.
+LOOK_UPS = (1.0, 2.0, 4.0)
+#: Seconds after which an intent that SLURM knows nothing of is taken for one that never arrived.
+FORGOTTEN_AFTER = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One array that is queued.
+
+    Parameters
+    ----------
+    array_job_id : int
+    array : ArraySpec
+    handle : submitit.Job or None
+        To wait for and to cancel; None where the array was found again by its token.
+    local : bool
+        Whether it runs on this machine.
+    """
+
+    array_job_id: int
+    array: ArraySpec
+    handle: Any | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Queues arrays for one band.
+
+    Parameters
+    ----------
+    store : Store
+    queue : SlurmQueue
+        Looks arrays up by token.
+    now : callable
+        UTC seconds since the epoch.
+    sleep : callable
+    """
+
+    store: Store
+    queue: SlurmQueue
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def submit(self, request: Request) -> list[Queued]:
+        """Queue the arrays of a request, or find those that an earlier, interrupted call queued.
+
+        Raises
+        ------
+        SlurmRefused
+            If sbatch said no. Arrays queued before it, of a request too large for one, stay queued.
+        SubmissionUnknown
+            If it cannot be told whether an array is queued.
+        """
+        found = self.look_up_lost(request)
+        if found:
+            return found
+        limit = max_array_size() if request.cluster is Cluster.SLURM else None
+        return [self._queue(request, part) for part in split(request.array, max_array_size=limit)]
+
+    def look_up_lost(self, request: Request) -> list[Queued]:
+        """Settle earlier submissions whose reply is missing; return those found for this command."""
+        with self.store.read() as tx:
+            rows = queries.submission_rows(tx)
+        found = []
+        for row in rows:
+            if row["status"] not in ("intended", "unknown") or row["cluster"] == LOCAL_CLUSTER:
+                continue
+            array_job_id = self._find(row["token"])
+            spec = parse(row["array"])
+            if array_job_id is not None:
+                self._write_id(row["id"], array_job_id, spec)
+                if row["command"] == request.worker_command:
+                    found.append(Queued(array_job_id, spec))
+            elif self.now() - row["created_at"] < FORGOTTEN_AFTER:
+                raise SubmissionUnknown(row["token"], row["error"] or "the submission was interrupted")
+            else:
+                with contextlib.suppress(RaceLost), self.store.transaction() as tx:
+                    intents.not_queued(tx, row["id"], "refused", "SLURM never saw it")
+        return found
+
+    def _queue(self, request: Request, array: ArraySpec) -> Queued:
+        token = new_token()
+        script = request.script(token)
+        with self.store.transaction() as tx:
+            submission = self._intend(tx, request, array, token, script)
+            if request.cluster is Cluster.LOCAL:
+                numbered = intents.number_locally(tx, submission, array.indices)
+        if request.cluster is Cluster.LOCAL:
+            return self._start_locally(request, array, numbered, token, script)
+        return self._call_sbatch(request, array, submission, token, script)
+
+    def _intend(
+        self, tx: Transaction, request: Request, array: ArraySpec, token: str, script: str
+    ) -> int:
+        return intents.intend(
+            tx,
+            token,
+            cluster=LOCAL_CLUSTER if request.cluster is Cluster.LOCAL else request.cluster,
+            array=f"{array}" if len(array) > 1 else f"{array.indices[0]}-{array.indices[0]}",
+            command=request.worker_command,
+            directory=str(request.directory),
+            script=script,
+            log=request.log,
+            now=self.now(),
+        )
+
+    def _call_sbatch(
+        self, request: Request, array: ArraySpec, submission: int, token: str, script: str
+    ) -> Queued:
+        options = request.sbatch_options(array, token)
+        try:
+            executor = SlurmArrayExecutor(self.store.layout.submissions, script, options, token)
+            handle = executor.queue()
+            array_job_id = int(handle.job_id)
+        except (SlurmRefused, SlurmMissing) as error:
+            with self.store.transaction() as tx:
+                intents.not_queued(tx, submission, "refused", str(error))
+            raise
+        except SubmissionUnknown as error:
+            found = self._find_patiently(token)
+            if found is None:
+                with self.store.transaction() as tx:
+                    intents.not_queued(tx, submission, "unknown", str(error.__cause__ or error))
+                raise
+            handle, array_job_id = None, found
+        self._write_id(submission, array_job_id, array)
+        return Queued(array_job_id, array, handle)
+
+    def _write_id(self, submission: int, array_job_id: int, array: ArraySpec) -> None:
+        with self.store.transaction() as tx:
+            intents.queued(tx, submission, array_job_id, array.indices)
+
+    def _find_patiently(self, token: str) -> int | None:
+        for pause in LOOK_UPS:
+            found = self._find(token)
+            if found is not None:
+                return found
+            self.sleep(pause)
+        return self._find(token)
+
+    def _find(self, token: str) -> int | None:
+        with contextlib.suppress(EnvironmentFault):
+            return self.queue.array_with_comment(token)
+        return None
+
+    def _start_locally(
+        self, request: Request, array: ArraySpec, numbered: dict[int, int], token: str, script: str
+    ) -> Queued:
+        file = self.store.layout.submissions / f"{token}.sh"
+        file.write_text(script)
+        job = LocalArray(
+            array_job_id=min(numbered.values()),
+            elements=numbered,
+            throttle=array.throttle,
+            workers_per_element=request.workers_per_element,
+            script=str(file),
+            directory=str(request.directory),
+            log=request.log,
+        )
+        handle = LocalArrayExecutor(self.store.layout.submissions, job).queue()
+        return Queued(job.array_job_id, array, handle, local=True)
+
+
+def check_cluster(cluster: Cluster) -> None:
+    """Raise `SlurmMissing` where there is nothing to submit to; before anything is written."""
+    if cluster is Cluster.SLURM and shutil.which("sbatch") is None:
+        raise SlurmMissing("sbatch")
+
+
+def register(store: Store, graph: Graph, budgets: Budgets, now: float) -> Registered:
+    """Register the graph as the band's current revision."""
+    with store.transaction() as tx:
+        return registration.register(tx, graph, budgets=budgets, new_revision=True, now=now)

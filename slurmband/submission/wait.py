@@ -1,0 +1,94 @@
+"""Waiting for a band: until all is done, or until nobody is left who could do it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from slurmband.domain.states import ACTIVE, TaskState
+from slurmband.domain.workers import WorkerStatus
+from slurmband.slurm.queue import SlurmQueue
+from slurmband.store import queries
+from slurmband.store.database import Store
+from slurmband.store.modes import Mode
+from slurmband.submission.submit import Queued
+
+#: Seconds between looks at the database; in shared mode each look takes a lock that workers want.
+LOOK_EVERY = {Mode.LOCAL: 0.5, Mode.SHARED: 10.0}
+#: Seconds between questions to SLURM whether the arrays are still there.
+ASK_EVERY = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the band stands.
+
+    Parameters
+    ----------
+    counts : dict of TaskState to int
+    workers : int
+        How many are alive as far as the database knows.
+    deserted : bool
+        Whether every array that was waited for is over.
+    """
+
+    counts: dict[TaskState, int]
+    workers: int
+    deserted: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many tasks there are."""
+        return sum(self.counts.values())
+
+    @property
+    def completed(self) -> int:
+        """How many completed."""
+        return self.counts[TaskState.COMPLETED]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more by itself."""
+        known = self.total > 0 and not any(self.counts[state] for state in ACTIVE)
+        return known or self.deserted
+
+
+def follow(
+    store: Store,
+    arrays: Sequence[Queued],
+    *,
+    queue: SlurmQueue,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Iterator[Progress]:
+    """Yield where the band stands, now and then, until it is over or all `arrays` are.
+
+    Parameters
+    ----------
+    store : Store
+    arrays : sequence of Queued
+    queue : SlurmQueue
+    monotonic, sleep : callable
+    """
+    asked = monotonic()
+    while True:
+        gone = False
+        if monotonic() - asked >= ASK_EVERY or all(array.local for array in arrays):
+            asked = monotonic()
+            gone = all(_is_over(array, queue) for array in arrays)
+        progress = look(store, deserted=gone)
+        yield progress
+        if progress.over:
+            return
+        sleep(LOOK_EVERY[store.mode])
+
+
+def look(store: Store, *, deserted: bool = False) -> Progress:
+    """Read where the band stands."""
+    with store.read() as tx:
+        alive = queries.worker_counts(tx)[WorkerStatus.ALIVE]
+        return Progress(queries.counts(tx), alive, deserted)
+
+
+def _is_over(array: Queued, queue: SlurmQueue) -> bool:
+    if array.local and array.handle is not None:
+        return bool(array.handle.done())
+    return not queue.is_queued(array.array_job_id)
