@@ -37,7 +37,9 @@ class EmptyGraph(GraphError):
     """The graph has no task."""
 
     def __init__(self, source: str) -> None:
-        super().__init__(f"{source} gave no task: nothing to run. Let tasks() yield at least one Task.")
+        super().__init__(
+            f"{source} gave no task: nothing to run. Let tasks() yield at least one Task."
+        )
 
 
 class BadTask(GraphError):
@@ -221,7 +223,7 @@ class ClaimLost(RaceLost):
 
 
 class WorkerLost(RaceLost):
-    """This incarnation was judged lost; it must join anew before it may claim."""
+    """An incarnation was judged lost; it must join anew before it may claim."""
 
     def __init__(self, worker: str, reason: str) -> None:
         self.worker = worker

@@ -32,7 +32,9 @@ def retry(
     else:
         sys.stdout.write(f"{len(reset)} tasks are to be tried again.\n")
         if reset:
-            sys.stdout.write("Workers that wait take them up; with none, run `slurmband submit` again.\n")
+            sys.stdout.write(
+                "Workers that wait take them up; with none, run `slurmband submit` again.\n"
+            )
     if missing:
         raise UsageError(
             f"{', '.join(map(repr, missing))}: no such task, or it neither failed nor was killed. "

@@ -31,17 +31,23 @@ def _lines(found: dict[str, Any]) -> list[str]:
         if row["error"]:
             lines.append(f"          {row['error']}")
     if tasks["failed"] or tasks["killed"]:
-        lines.append("hint      `slurmband tasks --state failed` says why; `slurmband retry` resets.")
+        lines.append(
+            "hint      `slurmband tasks --state failed` says why; `slurmband retry` resets."
+        )
     if found["unservable"] and workers["alive"]:
         wanted = " or ".join(found["unservable"])
-        lines.append(f"hint      ready tasks need {wanted}, which no live worker offers (--labels).")
+        lines.append(
+            f"hint      ready tasks need {wanted}, which no live worker offers (--labels)."
+        )
     if not workers["alive"] and (tasks["ready"] or tasks["running"]):
         lines.append("hint      no worker is alive: `slurmband reap-dead`, `slurmband submit`.")
     return lines
 
 
 def _counts(counts: dict[str, int], *, always: tuple[str, ...]) -> str:
-    shown = [f"{n} {name}" for name, n in counts.items() if name != "total" and (n or name in always)]
+    shown = [
+        f"{n} {name}" for name, n in counts.items() if name != "total" and (n or name in always)
+    ]
     return f"{counts['total']}: " + ", ".join(shown)
 
 

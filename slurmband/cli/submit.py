@@ -124,9 +124,11 @@ def submit(
         template=templates.find(template),
         directory=Path.cwd(),
         workers_per_element=workers_per_element,
-        options={n: os.environ[n] for n in map("SLURMBAND_{}".format, CARRIED) if os.environ.get(n)},
+        options={
+            n: os.environ[n] for n in map("SLURMBAND_{}".format, CARRIED) if os.environ.get(n)
+        },
     )
-    request.script(token="checked-early")  # a bad template is found before anything is written
+    request.script("checked-early")  # a bad template is found before anything is written
     program = None if line.is_command else load(line.program[0], line.program[1:])
     graph = None if program is None else program.graph()
     if dry_run or test_only:

@@ -46,10 +46,13 @@ def watch(progress: Iterator[Progress]) -> None:
             bar.total, bar.n = last.total, last.completed
             bar.set_postfix_str(_note(last))
     if last is None or last.completed == last.total:
+        sys.stderr.write(f"all {last.total if last else 0} tasks completed.\n")
         return
     counts = ", ".join(f"{n} {state}" for state, n in last.counts.items() if n)
     ended = last.counts[TaskState.FAILED] + last.counts[TaskState.KILLED]
-    advice = "`slurmband tasks --state failed` says why." if ended else "Run `slurmband submit` again."
+    advice = (
+        "`slurmband tasks --state failed` says why." if ended else "Run `slurmband submit` again."
+    )
     gone = "the array is over; " if last.deserted else ""
     raise TasksFailed(f"{gone}of {last.total} tasks: {counts}. {advice}")
 

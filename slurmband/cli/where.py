@@ -19,7 +19,16 @@ def where(
 ) -> None:
     """Say where a task ran: element, raw job id, worker, node and log of every attempt."""
     store = open_store(db)
-    columns = ("task", "attempt", "outcome", "element", "job", "worker", "node", "log")
+    columns: tuple[str, ...] = (
+        "task",
+        "attempt",
+        "outcome",
+        "element",
+        "job",
+        "worker",
+        "node",
+        "log",
+    )
     try:
         rows = maps.where(store, name)
     except UsageError:

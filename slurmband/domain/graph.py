@@ -74,7 +74,9 @@ def _check_task(task: object, source: str) -> None:
             "or use Graphband.over(items) for plain items."
         )
     if not isinstance(task.id, str) or not task.id:
-        raise BadTask(f"the id {task.id!r} is no string. Give every task a name: Task(id=str(...)).")
+        raise BadTask(
+            f"the id {task.id!r} is no string. Give every task a name: Task(id=str(...))."
+        )
     for kind in ("dependencies", "requirements"):
         names = getattr(task, kind)
         if isinstance(names, str):

@@ -35,6 +35,8 @@ class Element:
         Set where ``srun`` started several workers in an element.
     submission : str or None
         Token of the `slurmband submit` that queued it.
+    node : str or None
+        The node's name, as SLURM has it.
     """
 
     cluster: str
@@ -45,6 +47,7 @@ class Element:
     step: int | None = None
     rank: int | None = None
     submission: str | None = None
+    node: str | None = None
 
     @property
     def id(self) -> str:

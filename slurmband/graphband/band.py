@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from flufl.lock import Lock
 from tqdm import tqdm
 
 from slurmband.clock import SystemClock
@@ -23,6 +22,7 @@ from slurmband.graphband.life import Life, Report, Round
 from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
+from slurmband.locks import Lock
 from slurmband.locks.link import LinkLock
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.queue import SlurmQueue
@@ -201,8 +201,8 @@ class Graphband(Generic[T]):
             How the band stood when this worker left.
         """
         if self.options.disabled:
-            for task in self.graph:
-                function(task)
+            for one in self.graph:
+                function(one)
             return Round(completed=len(self), total=len(self))
         self._finish_abandoned()
         found = Round()
@@ -350,7 +350,7 @@ class Graphband(Generic[T]):
                 return None, found
             if not fresh:
                 log.warning("worker=%s cannot beat: it claims nothing meanwhile", life.worker.name)
-            lookout.wait(until=lambda: self._drain or (not fresh and life.heartbeat.fresh()))
+            lookout.wait(self._drain.__bool__ if fresh else life.heartbeat.fresh)
 
     def _begin_task(self, held: Claim) -> Task[T]:
         life = self._begun()
@@ -366,7 +366,7 @@ class Graphband(Generic[T]):
         except KeyboardInterrupt:
             self._end_task(INTERRUPTED)
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # the loop's edge: it is an outcome
+        except (Exception, SystemExit) as error:  # the loop's edge: it is an outcome
             return failure(error)
         return COMPLETED
 
@@ -453,7 +453,7 @@ class Graphband(Generic[T]):
         for held in found.refused:
             self._say_refused(held)
         if self._bar is None and found.total:
-            defaults = {"total": found.total, "unit": "task", "disable": None}
+            defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
             self._bar = tqdm(**(defaults | self._tqdm_kwargs))
         if self._bar is not None and found.total:
             self._bar.total = found.total

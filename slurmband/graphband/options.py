@@ -88,7 +88,7 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
 
 
 def _names(labels: Collection[str] | str) -> Collection[str]:
-    return [name for name in labels.replace(",", " ").split()] if isinstance(labels, str) else labels
+    return labels.replace(",", " ").split() if isinstance(labels, str) else labels
 
 
 def _flag(text: str) -> bool:

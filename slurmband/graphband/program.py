@@ -71,7 +71,9 @@ def load(file: str, arguments: Sequence[str] = ()) -> Program:
     name = path.stem if path.stem not in sys.modules else f"workflow_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ProgramError(f"{file} is no Python file. For another program write: submit … -- COMMAND.")
+        raise ProgramError(
+            f"{file} is no Python file. For another program write: submit … -- COMMAND."
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that what it defines can be pickled
     try:

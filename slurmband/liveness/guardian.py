@@ -61,7 +61,10 @@ def main(argument: str) -> int:
         if deadline is not None and now >= deadline:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(
-                    settings["release"], check=False, stdin=subprocess.DEVNULL, timeout=RELEASE_TAKES
+                    settings["release"],
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    timeout=RELEASE_TAKES,
                 )
             signal.pidfd_send_signal(worker, signal.SIGKILL)
             return 0

@@ -6,7 +6,7 @@ the lock file. In local mode the ladder ends at the node, and SQLite's own locks
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flufl.lock import Lock, LockError, NotLockedError, TimeOutError
@@ -31,7 +31,9 @@ class Ladder:
         Seconds to wait for the shared lock before saying who holds it; None: for ever.
     """
 
-    def __init__(self, host: HostLock, link: Lock | None = None, *, timeout: float | None = None) -> None:
+    def __init__(
+        self, host: HostLock, link: Lock | None = None, *, timeout: float | None = None
+    ) -> None:
         self.host = host
         self.link = link
         self.timeout = timeout
@@ -54,10 +56,9 @@ class Ladder:
             try:
                 yield lambda: _still_mine(self.link)
             finally:
-                try:
+                # Whoever holds it instead took it rightly; the last check has told us.
+                with suppress(NotLockedError):
                     self.link.unlock()
-                except NotLockedError:
-                    pass  # whoever holds it now took it rightly; the last check has told the holder
 
     def _take(self, link: Lock) -> None:
         timeout = None if self.timeout is None else max(1, round(self.timeout))

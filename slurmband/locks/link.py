@@ -33,7 +33,7 @@ LAST_WAIT: Final = 0.05
 _VANISHED: Final = (errno.ENOENT, errno.ESTALE)
 
 
-class LinkLock(Lock):  # type: ignore[misc]  # flufl.lock ships no types
+class LinkLock(Lock):
     """A lock file shared by all nodes.
 
     Parameters
@@ -144,7 +144,9 @@ class LinkLock(Lock):  # type: ignore[misc]  # flufl.lock ships no types
         if Path(caught).read_text() != claim:  # somebody else broke it and a living one took it
             self._put_back(caught)
             return False
-        log.warning("broke lock=%s of the dead pid=%d host=%s", self._lockfile, owner.pid, owner.host)
+        log.warning(
+            "broke lock=%s of the dead pid=%d host=%s", self._lockfile, owner.pid, owner.host
+        )
         _unlink(os.path.join(os.path.dirname(self._lockfile), os.path.basename(claim)))
         _unlink(caught)
         return True

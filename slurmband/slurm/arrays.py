@@ -58,7 +58,9 @@ def _indices(body: str, text: str) -> set[int]:
     found: set[int] = set()
     for part in body.split(","):
         match = _PART.fullmatch(part)
-        first, last, step = (int(g) if g else None for g in match.groups()) if match else (None,) * 3
+        first, last, step = (
+            (int(g) if g else None for g in match.groups()) if match else (None,) * 3
+        )
         if first is None or (last is not None and last < first) or step == 0:
             raise UsageError(
                 f"--array {text}: cannot read {part!r}. "

@@ -37,6 +37,7 @@ def element_from(environ: Mapping[str, str]) -> Element | None:
         step=_number(environ, "SLURM_STEP_ID") if several else None,
         rank=_number(environ, "SLURM_PROCID") if several else None,
         submission=environ.get(SUBMISSION) or None,
+        node=environ.get("SLURMD_NODENAME") or None,
     )
 
 

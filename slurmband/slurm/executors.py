@@ -35,7 +35,7 @@ _REPLY_LOST: Final = (
 )
 
 
-class SlurmArrayExecutor(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit's types are partial
+class SlurmArrayExecutor(submitit.SlurmExecutor):
     """Queues one script as one array by one sbatch.
 
     Parameters
@@ -59,7 +59,7 @@ class SlurmArrayExecutor(submitit.SlurmExecutor):  # type: ignore[misc]  # submi
         self._options = list(options)
         self._token = token
 
-    def queue(self) -> "submitit.SlurmJob[None]":
+    def queue(self) -> submitit.Job[Any]:
         """Call sbatch once; return the array as a handle.
 
         Raises
@@ -130,7 +130,7 @@ class LocalArray:
     log: str
 
 
-class LocalArrayExecutor(submitit.LocalExecutor):  # type: ignore[misc]  # submitit's types are partial
+class LocalArrayExecutor(submitit.LocalExecutor):
     """Runs one script as an array of processes on this machine.
 
     Parameters
@@ -144,11 +144,11 @@ class LocalArrayExecutor(submitit.LocalExecutor):  # type: ignore[misc]  # submi
         super().__init__(folder)
         self._array = array
 
-    def queue(self) -> "submitit.LocalJob[None]":
+    def queue(self) -> submitit.Job[Any]:
         """Start the array; it survives this process. Return it as a handle."""
         return self._submit_command("")
 
-    def _submit_command(self, command: str) -> "submitit.LocalJob[None]":
+    def _submit_command(self, command: str) -> submitit.LocalJob[Any]:
         del command
         process = subprocess.Popen(
             [sys.executable, "-m", "slurmband.slurm.local_array", json.dumps(asdict(self._array))],

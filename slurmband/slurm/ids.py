@@ -8,7 +8,9 @@ from typing import Any
 from slurmband.errors import UsageError
 from slurmband.slurm.arrays import parse
 
-_FORM = re.compile(r"(?P<job>\d+)(?:_(?:(?P<index>\d+)|\[(?P<many>[\d,:%-]+)\]))?(?:\.\w+)?(?:r\d+)?")
+_FORM = re.compile(
+    r"(?P<job>\d+)(?:_(?:(?P<index>\d+)|\[(?P<many>[\d,:%-]+)\]))?(?:\.\w+)?(?:r\d+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

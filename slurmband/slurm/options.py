@@ -12,15 +12,18 @@ from slurmband.errors import UsageError
 
 #: Long options of sbatch that take a value, from sbatch(1) of SLURM 25.05.
 _LONG_WITH_VALUE: Final = frozenset(
-    """account acctg-freq batch bb bbf begin chdir cluster-constraint clusters comment constraint
-    container container-id core-spec cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline
-    delay-boot dependency distribution error exclude export export-file extra extra-node-info gid
-    gpu-bind gpu-freq gpus gpus-per-node gpus-per-socket gpus-per-task gres gres-flags hint input
-    job-name kill-on-invalid-dep licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu
-    mem-per-gpu mincpus network nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu
-    ntasks-per-node ntasks-per-socket open-mode output partition power prefer priority profile qos
-    reservation segment signal sockets-per-node switches thread-spec threads-per-core time time-min
-    tmp tres-bind tres-per-task uid wait-all-nodes wckey""".split()
+    """
+    account acctg-freq batch bb bbf begin chdir cluster-constraint clusters comment constraint
+    container container-id core-spec cores-per-socket cpu-freq cpus-per-gpu cpus-per-task
+    deadline delay-boot dependency distribution error exclude export export-file extra
+    extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node gpus-per-socket gpus-per-task gres
+    gres-flags hint input job-name kill-on-invalid-dep licenses mail-type mail-user mcs-label mem
+    mem-bind mem-per-cpu mem-per-gpu mincpus network nodefile nodelist nodes ntasks
+    ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode output partition
+    power prefer priority profile qos reservation segment signal sockets-per-node switches
+    thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid wait-all-nodes
+    wckey
+    """.split()  # noqa: SIM905  # a list to read, and to compare with the manual page
 )
 _SHORT_WITH_VALUE: Final = frozenset("ABbcCdDeFGiJLMmNnopqStwx")
 _SHORT_OF: Final = {"t": "time", "n": "ntasks", "o": "output", "M": "clusters"}
@@ -59,7 +62,9 @@ class CommandLine:
         return value
 
 
-def split(arguments: Sequence[str], *, valued: Collection[str], flags: Collection[str]) -> CommandLine:
+def split(
+    arguments: Sequence[str], *, valued: Collection[str], flags: Collection[str]
+) -> CommandLine:
     """Take a command line apart.
 
     Parameters
@@ -85,7 +90,9 @@ def split(arguments: Sequence[str], *, valued: Collection[str], flags: Collectio
             line.program = [word, *words]
             return line
         if name == "--wrap":
-            raise UsageError("--wrap is sbatch's; here, write the command after --: submit … -- COMMAND.")
+            raise UsageError(
+                "--wrap is sbatch's; here, write the command after --: submit … -- COMMAND."
+            )
         if name in flags:
             line.ours.append(word)
         elif name in valued:

@@ -9,24 +9,26 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from flufl.lock import Lock
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
+from slurmband.locks import Lock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder
 from slurmband.locks.link import LinkLock
 from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode, choose, find_mount
 from slurmband.store.schema import SCHEMA_VERSION, metadata
+
+T = TypeVar("T")
 
 #: Seconds that SQLite waits for its own locks before it says BUSY.
 BUSY_TIMEOUT: Final = 60.0
@@ -84,6 +86,7 @@ class Store:
             raise DatabaseMissing(str(path))
         self.mount = find_mount(path)
         self.mode = choose(path, forced=mode, kept=_kept_mode(path), mount=self.mount)
+        self._kept: Connection | None = None
         self._open_for_this_process()
         self._prepare()
 
@@ -139,7 +142,7 @@ class Store:
     def _open_for_this_process(self) -> None:
         self._pid = os.getpid()
         self._engine = self._make_engine()
-        self._kept: Connection | None = None
+        self._kept = None
         path = self.layout.database
         link = None
         if self.mode is Mode.SHARED:
@@ -216,6 +219,13 @@ _PRAGMAS: Final = {
 }
 
 
+def inserted_key(result: CursorResult[Any]) -> int:
+    """Return the row number that an INSERT made."""
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
 def path_of(database: str | Path) -> Path:
     """Return the file that a path or a SQLAlchemy URL names, as an absolute path."""
     text = str(database)
@@ -283,7 +293,7 @@ def _roll_back(connection: Connection) -> None:
         driver.rollback()
 
 
-def _retry_transient(action: Any, *, patience: float = BUSY_TIMEOUT) -> Any:
+def _retry_transient(action: Callable[[], T], *, patience: float = BUSY_TIMEOUT) -> T:
     """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
     deadline = time.monotonic() + patience
     while True:

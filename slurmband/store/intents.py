@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import func, insert, select, update
 
 from slurmband.errors import RaceLost
-from slurmband.store.database import Transaction
+from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import elements, submissions
 
 
@@ -36,7 +36,7 @@ def intend(
             created_at=now,
         )
     )
-    return int(written.inserted_primary_key[0])
+    return inserted_key(written)
 
 
 def queued(tx: Transaction, submission: int, array_job_id: int, indices: Iterable[int]) -> None:
@@ -80,7 +80,7 @@ def number_locally(tx: Transaction, submission: int, indices: Sequence[int]) -> 
     found = tx.connection.execute(
         select(elements.c.array_task_id, elements.c.id).where(elements.c.submission == submission)
     )
-    numbered = {index: raw for index, raw in found}
+    numbered = {int(row.array_task_id): int(row.id) for row in found}
     queued(tx, submission, min(numbered.values()), ())
     return numbered
 

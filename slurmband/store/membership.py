@@ -14,7 +14,7 @@ from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.workers import Element, Worker, WorkerStatus
 from slurmband.errors import WorkerAlive, WorkerLost, WorkerMoved
 from slurmband.store import queries, transitions
-from slurmband.store.database import Transaction
+from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import WORKFLOW, elements, submissions, workers
 
 #: What a lost worker's journal says of its attempts: by attempt id, None for begun and not ended.
@@ -48,6 +48,7 @@ def join(
             name=name,
             status=WorkerStatus.ALIVE,
             labels=json.dumps(sorted(labels)),
+            node=(element and element.node) or process.host,
             host=process.host,
             boot_id=process.boot_id,
             pid_namespace=process.pid_namespace,
@@ -67,7 +68,7 @@ def join(
     )
     if element is not None:
         _note_element(tx, element)
-    return Worker(int(joined.inserted_primary_key[0]), name, process, element, labels)
+    return Worker(inserted_key(joined), name, process, element, labels)
 
 
 def _note_element(tx: Transaction, element: Element) -> None:
@@ -167,9 +168,7 @@ def _revocation(held: Claim, reason: Reason, journal: Journal) -> Ending:
     return Ending(Outcome.KILLED if reason.charged else Outcome.RELEASED, reason)
 
 
-def _end(
-    tx: Transaction, worker: int, status: WorkerStatus, reason: Reason, now: float
-) -> bool:
+def _end(tx: Transaction, worker: int, status: WorkerStatus, reason: Reason, now: float) -> bool:
     ended = tx.connection.execute(
         update(workers)
         .where(workers.c.key == worker, workers.c.status == WorkerStatus.ALIVE)

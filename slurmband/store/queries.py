@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, func, select
@@ -164,7 +163,7 @@ def task_rows(tx: Transaction, *, states: Collection[str] | None = None) -> list
             workers.c.name.label("worker"),
             workers.c.job_id.label("job"),
             *_ELEMENT,
-            workers.c.host.label("node"),
+            workers.c.node,
             attempts.c.claimed_at.label("started"),
             attempts.c.ended_at.label("ended"),
             attempts.c.reason,
@@ -217,7 +216,7 @@ def attempt_rows(tx: Transaction, task: str) -> list[dict[str, Any]]:
             workers.c.name.label("worker"),
             workers.c.job_id.label("job"),
             *_ELEMENT,
-            workers.c.host.label("node"),
+            workers.c.node,
             workers.c.pid,
             workers.c.log,
         )
@@ -247,7 +246,7 @@ def worker_rows(tx: Transaction) -> list[dict[str, Any]]:
         *_ELEMENT,
         workers.c.restarts,
         workers.c.rank,
-        workers.c.host.label("node"),
+        workers.c.node,
         workers.c.pid,
         workers.c.labels,
         workers.c.started_at.label("started"),
@@ -260,7 +259,8 @@ def worker_rows(tx: Transaction) -> list[dict[str, Any]]:
     for worker, task in tx.connection.execute(held.where(attempts.c.outcome.is_(None))):
         holding.setdefault(worker, []).append(task)
     done = select(attempts.c.worker, func.count()).where(attempts.c.outcome == "completed")
-    completed = {w: n for w, n in tx.connection.execute(done.group_by(attempts.c.worker))}
+    per_worker = tx.connection.execute(done.group_by(attempts.c.worker)).all()
+    completed = {int(row[0]): int(row[1]) for row in per_worker}
     for row in rows:
         row["labels"] = json.loads(row["labels"])
         row["tasks"] = holding.get(row["key"], [])

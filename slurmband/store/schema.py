@@ -114,6 +114,7 @@ workers = Table(
     Column("status", String, nullable=False),
     Column("reason", String, comment="why it is no longer alive"),
     Column("labels", String, nullable=False, comment="sorted, as a JSON list"),
+    Column("node", String, nullable=False, comment="as SLURM names it; outside SLURM the host"),
     Column("host", String, nullable=False),
     Column("boot_id", String, nullable=False),
     Column("pid_namespace", String, nullable=False),
@@ -234,11 +235,14 @@ _COUNT_ONE = (
     "INSERT INTO task_counts (requirements, state, n) VALUES (NEW.requirements, NEW.state, 1) "
     "ON CONFLICT (requirements, state) DO UPDATE SET n = n + 1;"
 )
+_UNCOUNT_ONE = (
+    "UPDATE task_counts SET n = n - 1 WHERE requirements = OLD.requirements AND state = OLD.state;"
+)
+_MOVED = "AFTER UPDATE OF state, requirements ON tasks"
 _TRIGGERS = (
     f"CREATE TRIGGER count_new_task AFTER INSERT ON tasks BEGIN {_COUNT_ONE} END",
-    "CREATE TRIGGER count_moved_task AFTER UPDATE OF state, requirements ON tasks BEGIN "
-    "UPDATE task_counts SET n = n - 1 WHERE requirements = OLD.requirements AND state = OLD.state; "
-    f"{_COUNT_ONE} END",
+    f"CREATE TRIGGER count_moved_task {_MOVED} BEGIN {_UNCOUNT_ONE} {_COUNT_ONE} END",
 )
 for _trigger in _TRIGGERS:
-    event.listen(metadata, "after_create", DDL(_trigger))
+    statement = DDL(_trigger)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    event.listen(metadata, "after_create", statement)

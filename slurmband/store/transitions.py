@@ -8,13 +8,14 @@ move of a task goes through :func:`_move`, which writes the history with it.
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, text, update
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Tally, event_after
 from slurmband.domain.states import ENDED_BADLY, TRANSITIONS, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken, RaceLost
-from slurmband.store.database import Transaction
+from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import attempts, edges, task_counts, task_statuses, tasks, workflows
 
 
@@ -55,7 +56,7 @@ def claim(
     list of Claim
         Highest priority first, then in the order of the graph; empty where nothing is ready.
     """
-    found = []
+    found: list[Any] = []
     for requirements in _eligible(tx, labels):
         found += tx.connection.execute(
             _CLAIMABLE, {"requirements": requirements, "limit": limit}
@@ -92,13 +93,11 @@ def _claim_one(tx: Transaction, task: int, name: str, worker: int, now: float) -
     )
     if taken_one.rowcount != 1:
         raise InvariantBroken(f"task {name!r} was claimable and is not, within one transaction")
-    number = tx.connection.execute(
-        select(tasks.c.attempts).where(tasks.c.key == task)
-    ).scalar_one()
+    number = tx.connection.execute(select(tasks.c.attempts).where(tasks.c.key == task)).scalar_one()
     opened = tx.connection.execute(
         insert(attempts).values(task=task, slot=slot, number=number, worker=worker, claimed_at=now)
     )
-    attempt = int(opened.inserted_primary_key[0])
+    attempt = inserted_key(opened)
     _move(tx, Move(task, Event.CLAIM, now, worker, attempt))
     return Claim(attempt, name, task, number, slot)
 

@@ -25,9 +25,14 @@ class Cluster(StrEnum):
 
 #: Options of a worker that the script carries, whatever becomes of the environment.
 CARRIED: Final = (
-    "MODE LABELS FAILURE_POLICY HEARTBEAT_INTERVAL HEARTBEAT_TIMEOUT MAX_FAILED_RETRIES "
-    "MAX_KILLED_RETRIES"
-).split()
+    "MODE",
+    "LABELS",
+    "FAILURE_POLICY",
+    "HEARTBEAT_INTERVAL",
+    "HEARTBEAT_TIMEOUT",
+    "MAX_FAILED_RETRIES",
+    "MAX_KILLED_RETRIES",
+)
 
 
 @dataclass(frozen=True, slots=True)

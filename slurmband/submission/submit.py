@@ -105,7 +105,9 @@ class Submitter:
                 if row["command"] == request.worker_command:
                     found.append(Queued(array_job_id, spec))
             elif self.now() - row["created_at"] < FORGOTTEN_AFTER:
-                raise SubmissionUnknown(row["token"], row["error"] or "the submission was interrupted")
+                raise SubmissionUnknown(
+                    row["token"], row["error"] or "the submission was interrupted"
+                )
             else:
                 with contextlib.suppress(RaceLost), self.store.transaction() as tx:
                     intents.not_queued(tx, row["id"], "refused", "SLURM never saw it")
