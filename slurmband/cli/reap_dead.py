@@ -1,5 +1,6 @@
 """``slurmband reap-dead``: give back the tasks of workers that are dead."""
 
+import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ def reap_dead(
     over, or that is silent for twice its heartbeat timeout. Workers do this among themselves; this
     is for when none is left.
     """
+    logging.getLogger("slurmband.liveness").setLevel(logging.ERROR)  # the table says it
     store = open_store(db)
     reaper = Reaper(
         store,

@@ -45,8 +45,14 @@ def watch(progress: Iterator[Progress]) -> None:
         for last in progress:
             bar.total, bar.n = last.total, last.completed
             bar.set_postfix_str(_note(last))
-    if last is None or last.completed == last.total:
-        sys.stderr.write(f"all {last.total if last else 0} tasks completed.\n")
+    assert last is not None
+    if not last.total:
+        raise TasksFailed(
+            "the array is over, and its workers registered no task. Their logs say why: "
+            "`slurmband jobs` lists them."
+        )
+    if last.completed == last.total:
+        sys.stderr.write(f"all {last.total} tasks completed.\n")
         return
     counts = ", ".join(f"{n} {state}" for state, n in last.counts.items() if n)
     ended = last.counts[TaskState.FAILED] + last.counts[TaskState.KILLED]

@@ -45,9 +45,11 @@ def judge(evidence: Evidence) -> Reason | None:
     """Say why the worker is lost; None while it may be alive."""
     if not evidence.suspect:
         return None
-    if evidence.job is not None:
+    if evidence.job not in (None, Reason.JOB_OVER):
         return evidence.job
     if evidence.fate is Fate.GONE:
-        return Reason.PROCESS_GONE
+        return Reason.PROCESS_GONE  # which says more than that the job is over
+    if evidence.job is not None:
+        return evidence.job
     assert evidence.silence is not None
     return Reason.SILENT if evidence.silence >= PATIENCE * evidence.timeout else None

@@ -17,7 +17,7 @@ from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph, check
 from slurmband.domain.task import Task
 from slurmband.errors import BandStopped, SlurmbandError, UsageError, WorkerLost
-from slurmband.graphband.endings import COMPLETED, INTERRUPTED, abandoned, failure
+from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, at_exit, failure
 from slurmband.graphband.life import Life, Report, Round
 from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.signals import Drain
@@ -314,7 +314,7 @@ class Graphband(Generic[T]):
                     yield task
                 except GeneratorExit:
                     if self._held is not None:
-                        self._end_task(abandoned())
+                        self._end_task(ABANDONED)
                     raise
                 self._end_task(COMPLETED)
                 if self._closing:
@@ -440,6 +440,8 @@ class Graphband(Generic[T]):
 
     def _at_exit(self) -> None:
         if self._life is not None and self._life.pid == os.getpid():
+            if self._held is not None:
+                self._end_task(at_exit())
             self._finish_abandoned()
             self._leave()
 

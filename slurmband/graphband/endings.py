@@ -17,9 +17,11 @@ def failure(error: BaseException) -> Ending:
     return Ending(Outcome.FAILED, reason, "".join(traceback.format_exception(error)))
 
 
-def abandoned() -> Ending:
-    """Describe a bare loop that was left: by an exception if the interpreter knows of one."""
-    error = sys.exc_info()[1] or getattr(sys, "last_value", None)
-    if error is None or isinstance(error, GeneratorExit):
-        return Ending(Outcome.FAILED, "the loop was left by break, or by an exception")
-    return failure(error)
+#: A bare loop cannot see why it was left.
+ABANDONED = Ending(Outcome.FAILED, "the loop was left by break, or by an exception")
+
+
+def at_exit() -> Ending:
+    """Describe a bare loop that the interpreter's end finds open: by what ended the interpreter."""
+    error = getattr(sys, "last_value", None)
+    return failure(error) if isinstance(error, BaseException) else ABANDONED

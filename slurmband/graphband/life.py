@@ -92,6 +92,7 @@ class Life:
                 *(sys.executable, "-m", "slurmband.liveness.release"),
                 *(database, str(self.worker.key)),
             ],
+            release_after=options.release_after,
             monotonic=clock.monotonic,
         )
         log.info("worker=%s joined pid=%d", self.worker.name, self.pid)

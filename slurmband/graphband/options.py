@@ -26,6 +26,9 @@ class Options:
     failure_policy : {"continue", "stop"}
     heartbeat_interval, heartbeat_timeout : float
         Seconds.
+    release_after : float
+        Seconds from a SIGTERM until what the worker still holds is released, and the worker killed;
+        below the site's KillWait, which is 30 s unless changed.
     max_failed_retries, max_killed_retries : int or None
         None: as the band has it.
     disabled : bool
@@ -39,6 +42,7 @@ class Options:
     failure_policy: FailurePolicy = "continue"
     heartbeat_interval: float = 15.0
     heartbeat_timeout: float = 60.0
+    release_after: float = 15.0
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
     disabled: bool = False
@@ -107,6 +111,7 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "failure_policy": str,
     "heartbeat_interval": float,
     "heartbeat_timeout": float,
+    "release_after": float,
     "max_failed_retries": int,
     "max_killed_retries": int,
     "disabled": _flag,

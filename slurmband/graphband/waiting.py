@@ -75,7 +75,7 @@ class Lookout:
                 return
             self.reap_if_due()
             self._clock.sleep(random.uniform(pause / 2, pause))
-            pause = min(1.5 * pause, LAST_LOOK)
+            pause = min(1.5 * pause, LAST_LOOK, self._interval)
 
     def reap_if_due(self) -> None:
         """Do a pass of the reaper, at most once an interval, if nobody else does."""

@@ -15,8 +15,6 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
-#: Seconds between a SIGTERM and the release of what the worker still holds.
-RELEASE_AFTER: Final = 15.0
 
 
 class Heartbeat:
@@ -30,6 +28,8 @@ class Heartbeat:
         Seconds between beats, and seconds of silence after which others may suspect this worker.
     release : sequence of str
         Argument list of the program that releases this incarnation's claims.
+    release_after : float
+        Seconds from a SIGTERM until that program is run, and this process killed.
     monotonic : callable
         Clock in seconds.
     """
@@ -41,8 +41,8 @@ class Heartbeat:
         interval: float,
         timeout: float,
         release: Sequence[str],
+        release_after: float,
         monotonic: Callable[[], float],
-        release_after: float = RELEASE_AFTER,
     ) -> None:
         self.interval = interval
         self.timeout = timeout

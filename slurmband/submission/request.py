@@ -30,6 +30,7 @@ CARRIED: Final = (
     "FAILURE_POLICY",
     "HEARTBEAT_INTERVAL",
     "HEARTBEAT_TIMEOUT",
+    "RELEASE_AFTER",
     "MAX_FAILED_RETRIES",
     "MAX_KILLED_RETRIES",
 )
@@ -69,9 +70,10 @@ class Request:
 
     @property
     def worker_command(self) -> list[str]:
-        """The command line that an element runs."""
+        """The command line that an element runs; a bare ``python`` is the interpreter that submits."""
         if self.line.is_command:
-            return list(self.line.program)
+            first, *rest = self.line.program
+            return [self.python if first in ("python", "python3") else first, *rest]
         return [self.python, "-m", "slurmband", "work", *self.line.program]
 
     @property

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""One executable for sbatch, squeue, scontrol and srun, backed by one JSON file; linked by those names.
+
+The file ($FAKE_SLURM) holds `jobs` (id -> comment, array, state) and `next`; and how to behave: `sbatch`
+is "accept", "refuse", "lose" (accept, and say that the reply was lost) or "drop" (do not accept, and say
+the same), `max_array_size`. Every call is appended to `calls`.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    file = Path(os.environ["FAKE_SLURM"])
+    state = json.loads(file.read_text())
+    name = Path(sys.argv[0]).name
+    state["calls"].append([name, *sys.argv[1:]])
+    code = {"sbatch": sbatch, "squeue": squeue, "scontrol": scontrol, "srun": lambda _: 0}[name](
+        state
+    )
+    file.write_text(json.dumps(state))
+    return code
+
+
+def sbatch(state: dict[str, Any]) -> int:
+    behaviour = state["sbatch"]
+    if behaviour == "refuse":
+        sys.stderr.write("sbatch: error: invalid partition specified: nowhere\n")
+        return 1
+    if behaviour != "drop":
+        job = str(state["next"])
+        state["next"] += 1
+        script = Path(sys.argv[-1]).read_text()
+        options = dict(re.findall(r"--([a-z-]+)=(.*)", "\n".join(sys.argv[1:-1])))
+        state["jobs"][job] = {**options, "script": script, "state": "PENDING"}
+    if behaviour != "accept":
+        sys.stderr.write(
+            "sbatch: error: Batch job submission failed: Socket timed out on send/recv\n"
+        )
+        return 1
+    sys.stdout.write(f"{job}\n")
+    return 0
+
+
+def squeue(state: dict[str, Any]) -> int:
+    if "--me" in sys.argv:
+        for job, options in state["jobs"].items():
+            sys.stdout.write(f"{job}|{options['comment']}\n")
+    return 0
+
+
+def scontrol(state: dict[str, Any]) -> int:
+    sys.stdout.write(f"MaxArraySize            = {state['max_array_size']}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
