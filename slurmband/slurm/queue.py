@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 #: Least time between two questions of one process, in seconds.
 ASK_EVERY: Final = 60.0
-_FIELDS: Final = ("JobID", "State", "RestartCnt")
+_FIELDS: Final = ("ArrayJobID", "ArrayTaskID", "JobID", "State", "RestartCnt")
 _FORMAT: Final = ",".join(f"{field}:|" for field in _FIELDS)
 
 #: States in which a job is over (job_state_codes.html), and what that means for its workers.
@@ -88,29 +88,34 @@ class SlurmQueue:
             return {}
         self._asked = self._monotonic()
         try:
-            states = self.states([element.job_id for element in elements])
+            states = self.states([element.id for element in elements])
         except SlurmMissing as missing:
             log.info("%s", missing)
             return {}
         found = {}
         for element in elements:
-            state = states.get(element.job_id)
+            state = states.get(element.id)
             reason = None if state is None else state.ending_of(element)
             if reason is not None:
                 found[element] = reason
         return found
 
-    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
-        """Ask once for jobs by their raw ids; those that SLURM does not know are left out."""
-        ids = ",".join(str(job) for job in sorted(set(jobs)))
+    def states(self, jobs: Sequence[str]) -> dict[str, JobState]:
+        """Ask once for elements (``36_1``) and jobs (``40``); those SLURM does not know are left out.
+
+        Raw ids would not do for elements: those that are pending all show the array's.
+        """
+        ids = ",".join(sorted(set(jobs)))
         reply = self._run(["squeue", "-h", "-r", "-t", "all", "-j", ids, "-O", _FORMAT])
         if reply.returncode != 0:
             log.info("squeue: %s", reply.stderr.strip())
         found = {}
         for line in reply.stdout.splitlines():
             fields = [field.strip() for field in line.split("|")]
-            if len(fields) >= len(_FIELDS) and fields[0].isdigit():
-                found[int(fields[0])] = JobState(fields[1], int(fields[2] or 0))
+            if len(fields) >= len(_FIELDS) and fields[4].isdigit():
+                array, index, job, state, restarts = fields[: len(_FIELDS)]
+                name = f"{array}_{index}" if index.isdigit() else job
+                found[name] = JobState(state, int(restarts))
         return found
 
     def array_with_comment(self, token: str) -> int | None:

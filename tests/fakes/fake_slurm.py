@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One executable for sbatch, squeue, scontrol and srun, backed by one JSON file; linked by those names.
+"""One executable for sbatch, squeue and scontrol, backed by one JSON file; copied to those names.
 
 The file ($FAKE_SLURM) holds `jobs` (id -> comment, array, state) and `next`; and how to behave: `sbatch`
 is "accept", "refuse", "lose" (accept, and say that the reply was lost) or "drop" (do not accept, and say
@@ -19,9 +19,8 @@ def main() -> int:
     state = json.loads(file.read_text())
     name = Path(sys.argv[0]).name
     state["calls"].append([name, *sys.argv[1:]])
-    code = {"sbatch": sbatch, "squeue": squeue, "scontrol": scontrol, "srun": lambda _: 0}[name](
-        state
-    )
+    commands = {"sbatch": sbatch, "squeue": squeue, "scontrol": scontrol}
+    code = commands[name](state)
     file.write_text(json.dumps(state))
     return code
 

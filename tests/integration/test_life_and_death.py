@@ -1,4 +1,4 @@
-"""Real processes that are killed, stopped and thawed: what beats, what is given back, what is refused."""
+"""Real processes that are killed, stopped and thawed: who beats, what is given back or refused."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.band import Band, busy_workers, wait_for
+from tests.integration.band import Band, wait_for
 
 pytestmark = pytest.mark.integration
 

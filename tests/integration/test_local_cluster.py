@@ -1,5 +1,6 @@
 """The main job on this machine: an array of processes, elements numbered as SLURM would."""
 
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_throttle_is_kept(band: Band) -> None:
     band.cli("submit", "--cluster", "local", "--array", "6%1", "--wait", "hold.py")
 
     lives = band.sql("SELECT started_at, ended_at FROM workers ORDER BY started_at")
-    assert all(ended <= begun for (_, ended), (begun, _) in zip(lives, lives[1:], strict=False))
+    assert all(ended <= begun for (_, ended), (begun, _) in itertools.pairwise(lives))
 
 
 def test_several_workers_in_an_element_are_ranks(band: Band) -> None:
