@@ -144,6 +144,18 @@ class DatabaseRefused(EnvironmentFault):
     """The file is there and must not be used as asked (or is no database of ours)."""
 
 
+class DatabaseFault(EnvironmentFault):
+    """SQLite would not read or write; nothing of the transaction is in the database."""
+
+    def __init__(self, path: str, said: str) -> None:
+        self.path = path
+        self.said = said
+        super().__init__(
+            f"the database {path} cannot be used now: {said}. Look whether the disk or your quota is "
+            "full, and whether the file system is there; then run the command again."
+        )
+
+
 class LockTimeout(EnvironmentFault):
     """A lock was not to be had in the time allowed."""
 

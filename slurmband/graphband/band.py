@@ -16,7 +16,7 @@ from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph, check
 from slurmband.domain.task import Task
-from slurmband.errors import BandStopped, SlurmbandError, UsageError, WorkerLost
+from slurmband.errors import BandStopped, GraphChanged, SlurmbandError, UsageError, WorkerLost
 from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, at_exit, failure
 from slurmband.graphband.life import Life, Report, Round
 from slurmband.graphband.options import FailurePolicy, Options, resolve
@@ -338,6 +338,8 @@ class Graphband(Generic[T]):
                 continue
             self._reports = []
             self._tell(found)
+            if found.registered is not None:
+                raise GraphChanged(found.registered, self.graph.digest)
             if found.stopped_by is not None:
                 raise BandStopped(found.stopped_by)
             if found.claim is not None:

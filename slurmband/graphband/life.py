@@ -12,7 +12,7 @@ from slurmband.domain.attempts import Claim, Ending, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import TaskState
 from slurmband.domain.workers import Element, Worker
-from slurmband.errors import ClaimLost, CommitUnknown, WorkerLost
+from slurmband.errors import ClaimLost, CommitUnknown, DatabaseFault, EnvironmentFault, WorkerLost
 from slurmband.graphband.options import Options
 from slurmband.liveness import incarnation
 from slurmband.liveness.beats import Beats
@@ -29,6 +29,8 @@ from slurmband.store.registration import Budgets
 log = logging.getLogger(__name__)
 
 Report = tuple[Claim, Ending]
+#: Seconds to wait when the database cannot be used, such as for a full disk.
+AFTER_A_FAULT = 10.0
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class Round:
         Of the whole band.
     stopped_by : str or None
         A task that ended badly, under the policy "stop".
+    registered : str or None
+        Digest of a newer graph than this worker's, which must not claim any more.
     """
 
     claim: Claim | None = None
@@ -55,6 +59,7 @@ class Round:
     completed: int = 0
     total: int = 0
     stopped_by: str | None = None
+    registered: str | None = None
 
 
 class Life:
@@ -118,11 +123,9 @@ class Life:
                     return incarnation.join(
                         tx, self._store.layout, applicant, fate_of=fate_of, now=now
                     )
-            except CommitUnknown as unknown:
-                log.warning("joining again: %s", unknown)
-                # If it did commit, the row is found as a namesake of this very process; the reaper
-                # ends it when its beats, which nobody makes, have stopped.
-                self._clock.sleep(random.uniform(0.1, 1.0))
+            except (CommitUnknown, DatabaseFault) as fault:
+                # If it did commit, that row is a worker whose beats nobody makes: it will be reaped.
+                self._pause(fault)
 
     def round(self, reports: Sequence[Report], *, want: bool) -> Round:
         """Report what ended and claim what is next, in one transaction.
@@ -146,13 +149,18 @@ class Life:
                     freed = self._report(tx, reports, found)
                     self._look_and_claim(tx, found, want=want, adopt=unknown)
                 break
-            except CommitUnknown as why:
-                log.warning("worker=%s looks again: %s", self.worker.name, why)
-                unknown = True
-                self._clock.sleep(random.uniform(0.1, 1.0))
+            except (CommitUnknown, DatabaseFault) as fault:
+                unknown = unknown or isinstance(fault, CommitUnknown)
+                self._pause(fault)
         if freed or (reports and not found.left):
             self._notice.ring()
         return found
+
+    def _pause(self, fault: EnvironmentFault) -> None:
+        """Wait before trying the same transaction again: what is known must not be lost."""
+        seconds = random.uniform(0.1, 1.0) if isinstance(fault, CommitUnknown) else AFTER_A_FAULT
+        log.warning("trying again in %.1f s: %s", seconds, fault)
+        self._clock.sleep(seconds)
 
     def _report(self, tx: Transaction, reports: Sequence[Report], found: Round) -> bool:
         """Close the attempts that ended; True if that made other work ready."""
@@ -170,7 +178,10 @@ class Life:
         membership.check_alive(tx, self.worker)
         if self._options.failure_policy == "stop":
             found.stopped_by = queries.first_ended_badly(tx)
-        if want and found.stopped_by is None:
+        digest = registration.current_digest(tx)
+        if digest != self._graph.digest:
+            found.registered = digest
+        elif want and found.stopped_by is None:
             claims = queries.open_claims(tx, self.worker.key) if adopt else []
             found.claim = claims[0] if claims else self._claim(tx)
         counts = queries.counts(tx)
@@ -202,8 +213,8 @@ class Life:
         except WorkerLost as lost:
             found.refused.extend(held for held, _ in reports)
             log.warning("%s", lost)
-        except CommitUnknown as unknown:
-            log.warning("worker=%s left, perhaps unrecorded: %s", self.worker.name, unknown)
+        except EnvironmentFault as fault:
+            log.warning("worker=%s left, perhaps unrecorded: %s", self.worker.name, fault)
         finally:
             self.abandon()
         return found

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 
 from slurmband.clock import Clock
+from slurmband.errors import EnvironmentFault
 from slurmband.liveness.beats import Beats, Watch
 from slurmband.liveness.duty import Duty
 from slurmband.liveness.notice import Notice
@@ -54,10 +55,11 @@ class Lookout:
         duty = Notice(layout.duty)
         self._duty = Duty(duty, patience=2 * interval, monotonic=clock.monotonic)
         self._next_duty = clock.monotonic() + random.uniform(0, interval)
+        longest_gap = max(timeout / 2, 2 * interval)
         watch = Watch(Beats(layout.beats), clock.monotonic)
         self._reaper = Reaper(
             store,
-            lambda workers: watch.look([w.key for w in workers], longest_gap=timeout / 2),
+            lambda workers: watch.look([w.key for w in workers], longest_gap=longest_gap),
             ask_slurm,
             fate_of,
             clock.now,
@@ -84,4 +86,7 @@ class Lookout:
             return
         self._next_duty = now + self._interval
         if self._duty.mine():
-            self._reaper.run_once(me=self._me)
+            try:
+                self._reaper.run_once(me=self._me)
+            except EnvironmentFault as fault:
+                log.warning("nobody was looked after this time: %s", fault)

@@ -78,7 +78,8 @@ class Heartbeat:
 
     def fresh(self) -> bool:
         """Whether the last beat is young enough that nobody can suspect this worker yet."""
-        return self._monotonic() - self._last < self.timeout - self.interval
+        margin = min(0.1 * self.timeout, (self.timeout - self.interval) / 2)
+        return self._monotonic() - self._last < self.timeout - margin
 
     def forward(self, number: int) -> None:
         """Let the guardian know of a signal that reached this process."""

@@ -129,7 +129,10 @@ class SlurmQueue:
 
     def is_queued(self, array: int) -> bool:
         """Whether any element of an array is pending or running; True if it cannot be told."""
-        reply = self._run(["squeue", "-h", "-j", str(array), "-o", "%T"])
+        try:
+            reply = self._run(["squeue", "-h", "-j", str(array), "-o", "%T"])
+        except SlurmMissing:
+            return True
         if reply.returncode == 0:
             return bool(reply.stdout.strip())
         return "invalid job id" not in reply.stderr.lower()

@@ -6,20 +6,28 @@ close; and only when the lock is still held after the close is the COMMIT believ
 """
 
 import os
+import secrets
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
-from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event
+from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
+from slurmband.errors import (
+    CommitUnknown,
+    DatabaseFault,
+    DatabaseMissing,
+    DatabaseRefused,
+    UsageError,
+)
 from slurmband.locks import Lock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder
@@ -98,12 +106,14 @@ class Store:
         ------
         CommitUnknown
             If it cannot be told whether the transaction is in the database.
+        DatabaseFault
+            If SQLite would not read or write. Nothing has been written.
         LockTimeout
             If the lock was not to be had in `lock_timeout`.
         """
         if os.getpid() != self._pid:
             self._open_for_this_process()  # locks and connections do not cross a fork
-        with self._ladder.hold() as still_mine, _signals_masked():
+        with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
             connection = self._connect()
             try:
                 _begin(connection, "BEGIN IMMEDIATE")
@@ -126,7 +136,7 @@ class Store:
             with self.transaction() as tx:
                 yield tx
             return
-        with self._engine.connect() as connection:
+        with self._faults_named(), self._engine.connect() as connection:
             _begin(connection, "BEGIN")
             try:
                 yield Transaction(connection)
@@ -139,9 +149,18 @@ class Store:
             self._kept.close()
         self._kept = None
 
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        """Turn SQLite's operational errors (full, busy, unreadable) into one that says what to do."""
+        try:
+            yield
+        except OperationalError as error:
+            raise DatabaseFault(str(self.layout.database), str(error.orig)) from error
+
     def _open_for_this_process(self) -> None:
         self._pid = os.getpid()
         self._engine = self._make_engine()
+        self._of_parent = self._kept  # never closed: SQLite forbids it after a fork
         self._kept = None
         path = self.layout.database
         link = None
@@ -161,8 +180,10 @@ class Store:
             connection.close()
 
     def _make_engine(self) -> Engine:
+        path = self.layout.database
         engine = create_engine(
-            f"sqlite:///{self.layout.database}",
+            # mode=rw: a database that was deleted under us is an error, not a new and empty one.
+            URL.create("sqlite", database=_uri(path), query={"mode": "rw", "uri": "true"}),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said here, not by the driver
             connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
@@ -188,9 +209,8 @@ class Store:
                 f"cannot write beside {path} ({error.strerror}). "
                 "Choose a directory that you may write to, by --db or SLURMBAND_DB."
             ) from error
-        if not path.exists() or path.stat().st_size == 0:
-            with Ladder(HostLock(path), LinkLock(f"{self.layout.database_lock}.new")).hold():
-                _make_file(path, self.mode)
+        if not path.exists():
+            _make_file(path, self.mode)
         with self.transaction() as tx:
             version = tx.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version == 0:
@@ -244,11 +264,11 @@ def path_of(database: str | Path) -> Path:
 
 def _kept_mode(path: Path) -> Mode | None:
     """Read which mode a file was made for, without locking it; None where it is yet to be made."""
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
         return None
     # SQLite reads the header itself: to open and close the file here would drop this process's locks.
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        connection = sqlite3.connect(f"{_uri(path)}?mode=ro&immutable=1", uri=True)
         try:
             (found,) = connection.execute("PRAGMA application_id").fetchone()
         finally:
@@ -266,14 +286,26 @@ def _kept_mode(path: Path) -> Mode | None:
     )
 
 
+def _uri(path: Path) -> str:
+    """Write a path as SQLite's URI, in which ?, # and % mean something."""
+    return f"file:{quote(str(path))}"
+
+
 def _make_file(path: Path, mode: Mode) -> None:
-    """Write the header: what must be there before WAL is switched on, and before the first table."""
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT)
+    """Make the file with its header: what must be there before WAL is switched on, and any table.
+
+    It appears whole or not at all, and the first of several makers wins.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    connection = sqlite3.connect(unfinished)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute(f"PRAGMA application_id = {APPLICATION_IDS[mode]}")
     finally:
         connection.close()
+    with suppress(FileExistsError):
+        os.link(unfinished, path)
+    unfinished.unlink()
 
 
 def _begin(connection: Connection, statement: str) -> None:

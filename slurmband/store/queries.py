@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, Select, func, select
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.states import ACTIVE, ENDED_BADLY, TaskState
-from slurmband.domain.workers import Element, Worker, WorkerStatus
+from slurmband.domain.workers import LOCAL_CLUSTER, Element, Worker, WorkerStatus
 from slurmband.store.database import Transaction
 from slurmband.store.schema import (
     attempts,
@@ -294,8 +294,10 @@ def submission_rows(tx: Transaction) -> list[dict[str, Any]]:
 
 
 def queued_arrays(tx: Transaction) -> list[int]:
-    """Return the ids of the arrays that were queued, oldest first."""
-    query = select(submissions.c.array_job_id).where(submissions.c.array_job_id.is_not(None))
+    """Return the ids of the arrays that SLURM was given, oldest first."""
+    query = select(submissions.c.array_job_id).where(
+        submissions.c.array_job_id.is_not(None), submissions.c.cluster != LOCAL_CLUSTER
+    )
     return list(tx.connection.execute(query.order_by(submissions.c.id)).scalars())
 
 

@@ -13,6 +13,8 @@ from slurmband.submission.submit import Queued
 
 #: Seconds between looks at the database; in shared mode each look takes a lock that workers want.
 LOOK_EVERY = {Mode.LOCAL: 0.5, Mode.SHARED: 10.0}
+#: Seconds without a live worker after which a band without arrays is given up.
+ABSENT_FOR = 30.0
 #: Seconds between questions to SLURM whether the arrays are still there.
 ASK_EVERY = 30.0
 
@@ -68,13 +70,14 @@ def follow(
     queue : SlurmQueue
     monotonic, sleep : callable
     """
-    asked = monotonic()
+    asked = seen = monotonic()
     while True:
-        gone = False
-        if monotonic() - asked >= ASK_EVERY or all(array.local for array in arrays):
-            asked = monotonic()
+        now, gone = monotonic(), False
+        if arrays and (now - asked >= ASK_EVERY or all(array.local for array in arrays)):
+            asked = now
             gone = all(_is_over(array, queue) for array in arrays)
-        progress = look(store, deserted=gone)
+        progress = look(store, deserted=gone or (now - seen >= ABSENT_FOR and not arrays))
+        seen = now if progress.workers else seen
         yield progress
         if progress.over:
             return
