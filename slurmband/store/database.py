@@ -67,6 +67,8 @@ class Store:
         The lock to use between nodes, instead of the one in the band's folder.
     lock_timeout : float, optional
         Seconds to wait for that lock; None: for ever, as workers do.
+    busy_timeout : float, default 60
+        Seconds to wait for SQLite's own locks, and to try again what may be a passing fault.
 
     Raises
     ------
@@ -85,10 +87,12 @@ class Store:
         create: bool = False,
         db_lock: Lock | None = None,
         lock_timeout: float | None = None,
+        busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self.layout = Layout(path_of(database))
         self._db_lock = db_lock
         self._lock_timeout = lock_timeout
+        self._busy_timeout = busy_timeout
         path = self.layout.database
         if not create and not path.exists():
             raise DatabaseMissing(str(path))
@@ -116,7 +120,7 @@ class Store:
         with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
             connection = self._connect()
             try:
-                _begin(connection, "BEGIN IMMEDIATE")
+                self._retry(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
                 yield Transaction(connection)
                 if not still_mine():
                     raise CommitUnknown("the lock was taken away before the commit")
@@ -137,7 +141,7 @@ class Store:
                 yield tx
             return
         with self._faults_named(), self._engine.connect() as connection:
-            _begin(connection, "BEGIN")
+            connection.exec_driver_sql("BEGIN")
             try:
                 yield Transaction(connection)
             finally:
@@ -170,7 +174,7 @@ class Store:
 
     def _connect(self) -> Connection:
         if self.mode is Mode.SHARED:
-            return _retry_transient(self._engine.connect)
+            return self._retry(self._engine.connect)
         if self._kept is None:
             self._kept = self._engine.connect()
         return self._kept
@@ -179,6 +183,18 @@ class Store:
         if self.mode is Mode.SHARED:
             connection.close()
 
+    def _retry(self, action: Callable[[], T]) -> T:
+        """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                return action()
+            except DBAPIError as error:
+                passing = any(words in str(error.orig) for words in _TRANSIENT)
+                if not passing or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.05)
+
     def _make_engine(self) -> Engine:
         path = self.layout.database
         engine = create_engine(
@@ -186,7 +202,7 @@ class Store:
             URL.create("sqlite", database=_uri(path), query={"mode": "rw", "uri": "true"}),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said here, not by the driver
-            connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
+            connect_args={"timeout": self._busy_timeout, "check_same_thread": False},
         )
         pragmas = _PRAGMAS[self.mode]
 
@@ -308,10 +324,6 @@ def _make_file(path: Path, mode: Mode) -> None:
     unfinished.unlink()
 
 
-def _begin(connection: Connection, statement: str) -> None:
-    _retry_transient(lambda: connection.exec_driver_sql(statement))
-
-
 def _commit(connection: Connection) -> None:
     try:
         connection.exec_driver_sql("COMMIT")
@@ -323,19 +335,6 @@ def _roll_back(connection: Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if driver is not None and driver.in_transaction:
         driver.rollback()
-
-
-def _retry_transient(action: Callable[[], T], *, patience: float = BUSY_TIMEOUT) -> T:
-    """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            return action()
-        except DBAPIError as error:
-            passing = any(words in str(error.orig) for words in _TRANSIENT)
-            if not passing or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 @contextmanager

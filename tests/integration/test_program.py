@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.integration.band import Band
+from tests.integration.band import Band, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -194,3 +194,66 @@ def test_a_forked_child_does_not_speak_for_its_parent(band: Band) -> None:
 
     assert set(outcomes(band).values()) == {"completed"}
     assert os.path.exists(band.folder / "slurmband.sqlite")
+
+
+def test_a_worker_of_an_older_graph_stops_and_leaves_the_new_tasks_alone(band: Band) -> None:
+    band.write(
+        "old.py",
+        "import pathlib, time\nfrom slurmband import Task\n"
+        "def tasks():\n    yield from (Task(name) for name in 'ab')\n"
+        "def run(task):\n"
+        "    pathlib.Path('began').touch()\n"
+        "    while not pathlib.Path('go').exists(): time.sleep(0.02)\n",
+    )
+    new = (band.folder / "old.py").read_text().replace("'ab'", "'bcd'")
+    band.write("new.py", new)
+    old_worker = band.worker("old.py", log="old")
+    wait_for((band.folder / "began").exists, what="the old worker is in 'a'")
+
+    band.cli("submit", "--cluster", "local", "--array", 1, "new.py")
+    (band.folder / "go").touch()
+
+    assert old_worker.wait(timeout=60) == 65
+    assert "Run `slurmband submit` again" in band.log("old")
+    done = dict.fromkeys("abcd", "completed")
+    wait_for(lambda: outcomes(band) == done, what="the new worker did the rest")
+
+
+def test_a_task_that_left_the_graph_while_it_ran_and_failed_is_cancelled(band: Band) -> None:
+    band.write(
+        "old.py",
+        "import pathlib, time\nfrom slurmband import Task\n"
+        "def tasks():\n    yield Task('gone')\n"
+        "def run(task):\n"
+        "    pathlib.Path('began').touch()\n"
+        "    while not pathlib.Path('go').exists(): time.sleep(0.02)\n"
+        "    raise ValueError\n",
+    )
+    new = (band.folder / "old.py").read_text().replace("'gone'", "'kept'")
+    band.write("new.py", new.replace("raise ValueError", "pass"))
+    old_worker = band.worker("old.py", log="old", SLURMBAND_MAX_FAILED_RETRIES="5")
+    wait_for((band.folder / "began").exists, what="the old worker is in its task")
+
+    band.cli("submit", "--cluster", "local", "--array", 1, "new.py")
+    (band.folder / "go").touch()
+
+    assert old_worker.wait(timeout=60) == 65
+    wanted = {"gone": "cancelled", "kept": "completed"}
+    wait_for(lambda: outcomes(band) == wanted, what="the new worker sorted it out")
+
+
+def test_a_database_that_is_deleted_is_missed_and_not_made_anew(band: Band) -> None:
+    program = band.write(
+        "own.py",
+        HEAD + "import os\nfrom slurmband.errors import DatabaseFault\n"
+        "from slurmband.store.database import Store\n"
+        "store = Store('x.sqlite', create=True, mode='shared', busy_timeout=0)\n"
+        "os.unlink('x.sqlite')\n"
+        "try:\n    with store.transaction():\n        pass\n"
+        "except DatabaseFault as fault:\n    print('fault:', fault)\n",
+    )
+
+    band.start(program).wait()
+
+    assert "unable to open database file" in band.log()
+    assert not (band.folder / "x.sqlite").exists()
