@@ -49,7 +49,8 @@ def fate_of(other: ProcessIdentity, *, proc: Path = PROC) -> Fate:
 def _stat(pid: int, proc: Path) -> tuple[str, int] | None:
     """Return state letter and start time, or None where there is no such entry."""
     try:
-        text = (proc / str(pid) / "stat").read_text()
+        # The name is any 15 bytes: it may be cut within a letter.
+        text = (proc / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces

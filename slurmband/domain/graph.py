@@ -2,7 +2,7 @@
 
 import graphlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,11 @@ def _check_task(task: object, source: str) -> None:
             raise BadTask(
                 f"{kind} of task {task.id!r} is the string {names!r}, which would be read letter by "
                 f"letter. Put it in braces: {kind}={{{names!r}}}."
+            )
+        if not isinstance(names, Collection):  # a generator would be used up by looking at it
+            raise BadTask(
+                f"{kind} of task {task.id!r} are {names!r}, which is no set, list or tuple. Write "
+                f"{kind}=set(...)."
             )
         bad = [name for name in names if not isinstance(name, str)]
         if bad:

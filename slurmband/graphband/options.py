@@ -78,6 +78,7 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
         If a value cannot be read or makes no sense.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
+    used = []
     for name, read in _FROM_TEXT.items():
         variable = f"SLURMBAND_{name.upper()}"
         if name not in chosen and environ.get(variable):
@@ -85,10 +86,17 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
                 chosen[name] = read(environ[variable])
             except ValueError as error:
                 raise UsageError(f"{variable}={environ[variable]}: {error}.") from error
+            used.append(name)
     chosen["labels"] = frozenset(_names(chosen.get("labels", ())))
     identifier = chosen.get("identifier")
     chosen["identifier"] = identifier() if callable(identifier) else identifier
-    return Options(**chosen)
+    try:
+        return Options(**chosen)
+    except UsageError as error:
+        blamed = [f"SLURMBAND_{name.upper()}" for name in used if name in str(error)]
+        if not blamed:
+            raise
+        raise UsageError(f"{error} (From the environment: {', '.join(blamed)}.)") from error
 
 
 def _names(labels: Collection[str] | str) -> Collection[str]:

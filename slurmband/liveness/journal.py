@@ -56,7 +56,7 @@ class Journal:
 def read(folder: Path, worker: int) -> dict[int, Ending | None]:
     """Read an incarnation's journal: attempt id -> how it ended, None for begun and not ended.
 
-    A last line that is cut off, as a crash may leave it, says nothing.
+    A line that is cut off, as a crash or a full disk may leave it, says nothing.
     """
     try:
         lines = _file(folder, worker).read_bytes().split(b"\n")
@@ -64,7 +64,10 @@ def read(folder: Path, worker: int) -> dict[int, Ending | None]:
         return {}
     found: dict[int, Ending | None] = {}
     for line in lines[:-1]:
-        entry = json.loads(line)
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
         if "begun" in entry:
             found.setdefault(entry["begun"], None)
         else:

@@ -12,7 +12,7 @@ def iso(seconds: float | None) -> str | None:
 
 def duration(seconds: float) -> str:
     """Write a duration as ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 05 min``, ``1 d 03 h``."""
-    if seconds < 10:
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:

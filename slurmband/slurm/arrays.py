@@ -45,7 +45,7 @@ def parse(text: str) -> ArraySpec:
         If it is none.
     """
     body, percent, limit = text.strip().partition("%")
-    if percent and not (limit.isdigit() and int(limit) > 0):
+    if percent and not (limit.isdecimal() and int(limit) > 0):
         raise UsageError(f"--array {text}: after % comes how many may run at a time, such as %10.")
     if re.fullmatch(r"\d+", body):
         if int(body) == 0:
@@ -91,13 +91,21 @@ def split(spec: ArraySpec, *, max_array_size: int | None) -> list[ArraySpec]:
     ----------
     spec : ArraySpec
     max_array_size : int or None
-        ``MaxArraySize`` of slurm.conf: one more than the largest index allowed. None: not known.
+        ``MaxArraySize`` of slurm.conf: one more than the largest index allowed. None: not known. 0:
+        no arrays.
 
     Returns
     -------
     list of ArraySpec
         `spec` itself if it fits. A throttle is shared out, rounded up.
+
+    Raises
+    ------
+    UsageError
+        If the site allows no arrays.
     """
+    if max_array_size == 0:
+        raise UsageError("this site allows no job arrays (MaxArraySize=0 in its slurm.conf).")
     if max_array_size is None or spec.indices[-1] < max_array_size:
         return [spec]
     parts = math.ceil(len(spec) / max_array_size)

@@ -43,4 +43,4 @@ def element_from(environ: Mapping[str, str]) -> Element | None:
 
 def _number(environ: Mapping[str, str], name: str) -> int | None:
     text = environ.get(name, "")
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

@@ -9,7 +9,7 @@ from slurmband.errors import UsageError
 from slurmband.slurm.arrays import parse
 
 _FORM = re.compile(
-    r"(?P<job>\d+)(?:_(?:(?P<index>\d+)|\[(?P<many>[\d,:%-]+)\]))?(?:\.\w+)?(?:r\d+)?"
+    r"(?P<job>\d+)(?:_(?:(?P<index>\d+)|\[(?P<many>[\d,:-]+)(?:%\d+)?\]))?(?:\.\w+)?(?:r\d+)?"
 )
 
 
@@ -46,10 +46,10 @@ def parse_id(text: str) -> JobId | None:
         return JobId(job, frozenset({int(match["index"])}))
     if match["many"] is None:
         return JobId(job)
-    body, _, limit = match["many"].partition("%")
+    many = match["many"]
     try:
         # In brackets a lone number is an index, not a count: say it as a range.
-        spec = parse(f"{body}-{body}" if body.isdigit() else body)
+        spec = parse(f"{many}-{many}" if many.isdigit() else many)
     except UsageError:
         return None
-    return JobId(job, frozenset(spec.indices)) if not limit or limit.isdigit() else None
+    return JobId(job, frozenset(spec.indices))

@@ -112,7 +112,7 @@ class SlurmQueue:
         found = {}
         for line in reply.stdout.splitlines():
             fields = [field.strip() for field in line.split("|")]
-            if len(fields) >= len(_FIELDS) and fields[4].isdigit():
+            if len(fields) >= len(_FIELDS) and fields[3] and fields[4].isdecimal():
                 array, index, job, state, restarts = fields[: len(_FIELDS)]
                 name = f"{array}_{index}" if index.isdigit() else job
                 found[name] = JobState(state, int(restarts))

@@ -95,9 +95,10 @@ def render(template: Template, *, directives: Sequence[str], worker: Sequence[st
     )
     try:
         found = jinja2.meta.find_undeclared_variables(environment.parse(template.text))
-        odd = found ^ _PLACEHOLDERS
+        unknown, missing = found - _PLACEHOLDERS, _PLACEHOLDERS - found
+        odd = unknown or missing
         if odd:
-            what = "lacks" if odd <= _PLACEHOLDERS else "has an unknown"
+            what = "has an unknown" if unknown else "lacks"
             raise UsageError(
                 f"template {template.name} {what} {{{{ {sorted(odd)[0]} }}}}: a template has the lines "
                 "`# {{ directives }}` and `# {{ worker }}`. See `slurmband templates show cpu`."

@@ -8,6 +8,7 @@ Sources: https://www.sqlite.org/wal.html#noshm and proc_pid_mountinfo(5).
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,17 +57,19 @@ class Mount:
 
 
 _UNKNOWN = Mount("?", "unknown", ())
+#: How the kernel writes space, tab, newline and backslash; every other byte stands for itself.
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
 def find_mount(path: Path, *, mountinfo: Path = MOUNTINFO) -> Mount:
     """Return the mount that `path` (or its nearest existing parent) lies on."""
     real = os.path.realpath(path)
     try:
-        lines = mountinfo.read_text().splitlines()
+        lines = os.fsdecode(mountinfo.read_bytes()).split("\n")
     except OSError:
         return _UNKNOWN
     best = _UNKNOWN
-    for mount in map(_parse, lines):
+    for mount in map(_parse, filter(None, lines)):
         inside = real == mount.point or real.startswith(mount.point.rstrip("/") + "/")
         # A later line of the same mount point covers the earlier one.
         if inside and (best is _UNKNOWN or len(mount.point) >= len(best.point)):
@@ -76,8 +79,8 @@ def find_mount(path: Path, *, mountinfo: Path = MOUNTINFO) -> Mount:
 
 def _parse(line: str) -> Mount:
     before, _, after = line.partition(" - ")
-    fields, (file_system, _source, *super_options) = before.split(), after.split(" ", 2)
-    point = fields[4].encode().decode("unicode_escape")  # spaces are written \040
+    fields, (file_system, _source, *super_options) = before.split(" "), after.split(" ", 2)
+    point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4])
     options: Sequence[str] = fields[5].split(",") + ",".join(super_options).split(",")
     return Mount(point, file_system, tuple(option for option in options if option))
 
