@@ -1,0 +1,193 @@
+"""What makes a graph impossible to run is found before it runs, and equal graphs are known as such."""
+
+import hashlib
+import itertools
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+
+from slurmband.domain.graph import check
+from slurmband.domain.task import Task
+from slurmband.errors import (
+    BadTask,
+    CyclicGraph,
+    DuplicateTask,
+    EmptyGraph,
+    GraphError,
+    UnknownDependency,
+)
+
+pytestmark = pytest.mark.unit
+
+
+def task(name: str, *dependencies: str) -> Task[None]:
+    return Task(name, dependencies=frozenset(dependencies))
+
+
+def untyped(name: Any = "bake", **fields: Any) -> Task[None]:
+    """Make a task as a program without a type checker may."""
+    return Task(name, **fields)
+
+
+def refused(tasks: Iterable[Any], kind: type[GraphError]) -> str:
+    with pytest.raises(GraphError) as error:
+        check(tasks)
+    assert type(error.value) is kind
+    return str(error.value)
+
+
+def test_a_sound_graph_keeps_its_tasks_in_the_users_order() -> None:
+    tasks = [task("serve", "bake"), task("bake", "knead"), task("knead")]
+
+    graph = check(tasks)
+
+    assert list(graph) == tasks
+    assert list(graph.tasks) == ["serve", "bake", "knead"]
+    assert len(graph) == 3
+
+
+def test_tasks_are_consumed_once_so_a_generator_will_do() -> None:
+    assert len(check(task(name) for name in "abc")) == 3
+
+
+def test_a_graph_without_tasks_names_where_it_came_from() -> None:
+    with pytest.raises(EmptyGraph, match=r"tasks\(\) in sweep\.py gave no task"):
+        check([], source="tasks() in sweep.py")
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("bake", ["'bake'", "no Task", "Graphband.over"]),
+        (untyped(7), ["id 7", "Task(id=str(...))"]),
+        (untyped(""), ["id ''", "Task(id=str(...))"]),
+        (untyped(None), ["id None"]),
+        (untyped(dependencies="knead"), ["dependencies", "'bake'", "dependencies={'knead'}"]),
+        (untyped(requirements="gpu"), ["requirements", "'bake'", "requirements={'gpu'}"]),
+        (untyped(dependencies=[3]), ["dependencies", "'bake'", "hold 3"]),
+        (untyped(requirements=[None]), ["requirements", "'bake'", "hold None"]),
+        (untyped(dependencies=None), ["dependencies", "'bake'", "None"]),
+        (untyped(max_parallel_workers=0), ["max_parallel_workers", "'bake'", "is 0", "at least 1"]),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_a_bad_task_is_named_with_what_to_change(bad: Any, words: Collection[str]) -> None:
+    message = refused([bad], BadTask)
+
+    assert [word for word in words if word not in message] == []
+
+
+def test_dependencies_that_can_be_read_only_once_are_refused() -> None:
+    letters = (
+        letter for letter in "ab"
+    )  # the check would use them up, and they would be forgotten
+
+    message = refused([task("a"), task("b"), untyped("c", dependencies=letters)], BadTask)
+
+    assert "'c'" in message
+
+
+def test_two_tasks_of_one_id_are_refused_even_if_they_are_equal() -> None:
+    with pytest.raises(DuplicateTask, match="'bake'") as error:
+        check([task("bake"), task("knead"), task("bake")])
+
+    assert error.value.task == "bake"
+
+
+def test_a_dependency_that_is_not_in_the_graph_is_named_with_its_task() -> None:
+    with pytest.raises(UnknownDependency) as error:
+        check([task("knead"), task("bake", "knead", "yeast", "flour")])
+
+    assert (error.value.task, error.value.missing) == ("bake", ("flour", "yeast"))
+    assert "task 'bake' depends on 'flour', 'yeast', not in the graph" in str(error.value)
+
+
+def test_of_many_missing_dependencies_five_are_shown_and_the_rest_counted() -> None:
+    message = refused([task("sum", *(f"part{n}" for n in range(8)))], UnknownDependency)
+
+    assert "'part4' and 3 more" in message
+    assert "'part5'" not in message
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        {"a": ["a"]},
+        {"a": ["b"], "b": ["a"]},
+        {"start": [], "a": ["c", "start"], "b": ["a"], "c": ["b"], "end": ["c"]},
+    ],
+    ids=["a task that waits for itself", "two", "three inside a larger graph"],
+)
+def test_a_cycle_is_shown_in_order_from_a_task_back_to_itself(edges: dict[str, list[str]]) -> None:
+    with pytest.raises(CyclicGraph) as error:
+        check([task(name, *needed) for name, needed in edges.items()])
+
+    cycle = error.value.cycle
+    assert cycle[0] == cycle[-1]
+    assert len(set(cycle)) == len(cycle) - 1
+    assert all(a in edges[b] for a, b in itertools.pairwise(cycle))
+    assert " -> ".join(map(repr, cycle)) in str(error.value)
+
+
+def test_tasks_outside_a_cycle_are_not_blamed_for_it() -> None:
+    with pytest.raises(CyclicGraph) as error:
+        check([task("start"), task("a", "b", "start"), task("b", "a"), task("end", "a")])
+
+    assert set(error.value.cycle) == {"a", "b"}
+
+
+def test_a_long_chain_is_no_problem() -> None:
+    chain = [task("0"), *(task(str(n), str(n - 1)) for n in range(1, 5000))]
+
+    assert len(check(chain)) == 5000
+
+
+# --- the digest ----------------------------------------------------------------------------------
+
+
+def digest(*tasks: Task[Any]) -> str:
+    return check(tasks).digest
+
+
+A, B, C = task("a"), task("b"), task("c", "a", "b")
+
+
+def test_the_digest_does_not_depend_on_the_order_of_tasks() -> None:
+    assert digest(A, B, C) == digest(C, B, A)
+
+
+@pytest.mark.parametrize("needed", [["a", "b"], ["b", "a"], {"b", "a"}, ("a", "b", "a")])
+def test_the_digest_does_not_depend_on_the_order_of_dependencies(needed: Collection[str]) -> None:
+    assert digest(A, B, Task("c", dependencies=needed)) == digest(A, B, C)
+
+
+def test_the_digest_of_a_known_graph_is_the_same_in_every_process() -> None:
+    assert digest(A, B, C) == hashlib.sha256(b"a\0\nb\0\nc\0a\0b\0\n").hexdigest()
+
+
+def test_what_a_task_carries_does_not_change_the_digest() -> None:
+    assert digest(Task("a", data=1, priority=3, info={"seed": 7})) == digest(A)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (A, B, task("c", "a")),
+        (A, B, task("c")),
+        (A, B),
+        (A, task("b", "a"), task("c", "b")),
+        (A, B, C, task("d")),
+        (A, task("bb"), task("c", "a", "bb")),
+    ],
+    ids=["a dependency less", "none", "a task less", "rewired", "a task more", "another id"],
+)
+def test_another_graph_has_another_digest(other: tuple[Task[Any], ...]) -> None:
+    assert digest(*other) != digest(A, B, C)
+
+
+def test_ids_do_not_run_together_in_the_digest() -> None:
+    one = digest(task("a"), task("b"), task("ab"), task("z", "a", "b"))
+    other = digest(task("a"), task("b"), task("ab"), task("z", "ab"))
+
+    assert one != other
