@@ -1,0 +1,43 @@
+"""What the documentation tells people to run, runs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture import markdown
+from tests.architecture.markdown import README, Block
+from tests.integration.band import Band
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_workflow_of_the_readme_runs(band: Band) -> None:
+    workflow = next(b for b in markdown.python_blocks() if b.page == README and "tasks()" in b.text)
+    band.write("workflow.py", workflow.text)
+
+    band.cli("submit", "--cluster", "local", "--array", 2, "--wait", "workflow.py")
+
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+    assert (band.folder / "report.txt").read_text().startswith("mean ")
+
+
+@pytest.mark.parametrize("block", markdown.python_blocks(run=True), ids=str)
+def test_a_program_of_the_guides_runs(band: Band, block: Block) -> None:
+    band.write("program.py", block.text)
+
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=band.folder,
+        env=band.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+
+
+def test_there_are_programs_to_run() -> None:
+    assert len(markdown.python_blocks(run=True)) >= 3
