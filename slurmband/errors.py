@@ -88,8 +88,20 @@ class GraphChanged(GraphError):
         self.own = own
         super().__init__(
             f"this program builds another graph (digest {own[:12]}) than the one registered in the "
-            f"database ({registered[:12]}). Run `slurmband submit` again to register the new graph, "
-            "or make tasks() give the same ids and dependencies each time."
+            f"database ({registered[:12]}). Run `slurmband submit` again to register the new graph (a "
+            "program with a loop of its own: call band.register()), or make it build the same ids and "
+            "dependencies each time."
+        )
+
+
+class GraphReplaced(GraphError):
+    """A graph that has nothing in common with the registered one."""
+
+    def __init__(self, path: str, registered: int) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} holds another study: none of its {registered} tasks is in this graph. Use another "
+            "directory, or another --db; or write --replace to cancel what is left of that study."
         )
 
 

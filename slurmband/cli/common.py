@@ -81,6 +81,11 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def plural(count: int, thing: str) -> str:
+    """Write ``1 task``, ``2 tasks``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -5,7 +5,8 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from importlib import metadata
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -49,8 +50,15 @@ def build(names: Sequence[str] = tuple(COMMANDS)) -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
     """Run large task graphs in SLURM job arrays, coordinated by one SQLite file."""
+    if version:
+        sys.stdout.write(f"{metadata.version('slurmband')}\n")
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -64,11 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _log_to_stderr()
     called = [words[0]] if words and words[0] in COMMANDS else list(COMMANDS)
-    if words and words[0] == "--version":
-        sys.stdout.write(f"{_version()}\n")
-        sys.exit(0)
     try:
-        result = build(called)(words, standalone_mode=False)
+        result = build(called)(words or ["--help"], standalone_mode=False)
     except SlurmbandError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -80,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         show = getattr(error, "format_message", None)
         if show is None:
             raise
-        _fail(f"{show()} (slurmband {' '.join(words[:1])} --help)", UsageError.exit_code)
+        command = f" {words[0]}" if words and words[0] in COMMANDS else ""
+        _fail(f"{show()} See `slurmband{command} --help`.", UsageError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -88,12 +94,6 @@ def _fail(message: str, code: int) -> NoReturn:
     advice = " Please report this." if code == InvariantBroken.exit_code else ""
     sys.stderr.write(f"slurmband: {message}{advice}\n")
     sys.exit(code)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("slurmband")
 
 
 def _log_to_stderr() -> None:

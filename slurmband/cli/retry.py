@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, print_json
+from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
 from slurmband.liveness.notice import Notice
@@ -24,22 +24,22 @@ def retry(
     store = open_store(db)
     with store.transaction() as tx:
         reset = transitions.reset(tx, tasks or None, now=SystemClock().now())
-    missing = sorted(set(tasks or ()) - set(reset))
+        missing = sorted(set(tasks or ()) - set(reset))
+        if missing:
+            raise UsageError(
+                f"{', '.join(map(repr, missing))}: no such task, or it neither failed nor was killed. "
+                "Nothing was reset. `slurmband tasks` lists states."
+            )
     if reset:
         Notice(store.layout.notice).ring()
     if as_json:
-        print_json({"reset": reset, "not_reset": missing})
+        print_json({"reset": reset})
     else:
-        sys.stdout.write(f"{len(reset)} tasks are to be tried again.\n")
+        sys.stdout.write(f"{plural(len(reset), 'task')} to be tried again.\n")
         if reset:
             sys.stdout.write(
                 "Workers that wait take them up; with none, run `slurmband submit` again.\n"
             )
-    if missing:
-        raise UsageError(
-            f"{', '.join(map(repr, missing))}: no such task, or it neither failed nor was killed. "
-            "`slurmband tasks` lists states."
-        )
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,15 +1,17 @@
 """``slurmband submit``: check and register a graph, and queue an array of workers for it."""
 
+import difflib
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more
+from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more, plural
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
 from slurmband.errors import SlurmRefused, UsageError
@@ -18,7 +20,7 @@ from slurmband.graphband.program import Program, load
 from slurmband.slurm import templates
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.command import run as run_command
-from slurmband.slurm.options import CommandLine, split
+from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store.database import Store, path_of
 from slurmband.store.layout import Layout
@@ -41,6 +43,7 @@ class SubmitCommand(typer.core.TyperCommand):
             flags=[*(name for name, is_flag in names.items() if is_flag), "-h", "--help"],
         )
         ctx.meta["slurmband.line"] = line
+        _point_out(line, names)
         return super().parse_args(ctx, line.ours)
 
 
@@ -103,6 +106,12 @@ def submit(
     wait: Annotated[
         bool, typer.Option("--wait", "-W", help="Wait until all is done; 69 if a task failed.")
     ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Cancel the study that this database holds, for another one."
+        ),
+    ] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Queue an array of workers: submit [OPTIONS] [SBATCH OPTIONS] WORKFLOW.py [ARGUMENTS].
@@ -135,13 +144,17 @@ def submit(
         _show(request, test_only=test_only)
         return
     check_cluster(cluster)
+    if cluster is not Cluster.SLURM and [
+        o for o in line.sbatch if not o.startswith(("-o", "--output"))
+    ]:
+        sys.stderr.write(f"note: on --cluster {cluster} sbatch's options have no effect.\n")
     store = Store(db, mode=mode, create=True, lock_timeout=LOCK_TIMEOUT)
     if graph is not None:
         budgets = Budgets(max_failed_retries, max_killed_retries)
-        registered = register(store, graph, budgets, SystemClock().now())
+        registered = register(store, graph, budgets, replace=replace, now=SystemClock().now())
         if not parsable:
             note = f", {registered.dropped} no longer in it" if registered.dropped else ""
-            _say(f"{len(graph)} tasks registered, {registered.added} of them new{note}.")
+            _say(f"{plural(len(graph), 'task')} registered, {registered.added} of them new{note}.")
     if cluster is Cluster.DEBUG:
         _debug(request, program)
         return
@@ -151,6 +164,20 @@ def submit(
     _report(request, arrays, parsable=parsable)
     if wait:
         watch(follow(store, arrays, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
+
+
+def _point_out(line: CommandLine, names: Mapping[str, object]) -> None:
+    """Say what looks like one of our options and is taken for something else."""
+    for word in line.sbatch:
+        name = word.partition("=")[0]
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+        if close and not is_of_sbatch(name):
+            raise UsageError(f"no option {name}: is it {close[0]}? sbatch's own are passed on.")
+    for word in [] if line.is_command else line.program[1:]:
+        if word.partition("=")[0] in names:
+            program = line.program[0]
+            note = f"note: {word} stands after {program} and goes to it; ours stand before it.\n"
+            sys.stderr.write(note)
 
 
 def _export(
@@ -207,7 +234,7 @@ def _report(request: Request, arrays: list[Queued], *, parsable: bool) -> None:
     for queued in arrays:
         again = "" if queued.handle is not None else " (found again: an earlier call had queued it)"
         name = f"{queued.array_job_id}_[{queued.array}]"
-        _say(f"Queued {name} on {request.cluster}: {len(queued.array)} elements{again}.")
+        _say(f"Queued {name} on {request.cluster}: {plural(len(queued.array), 'element')}{again}.")
     _say("`slurmband status` says how far it is; `slurmband jobs` what runs where.")
 
 

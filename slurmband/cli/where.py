@@ -1,5 +1,6 @@
 """``slurmband where``: where a task ran, or what runs in an element."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -31,12 +32,18 @@ def where(
     )
     try:
         rows = maps.where(store, name)
-    except UsageError:
-        rows = maps.jobs(store, only=[name])  # it was an element, not a task
+    except UsageError as no_task:
+        try:
+            rows = maps.jobs(store, only=[name])  # perhaps an element
+        except UsageError:
+            raise no_task from None
         for row in rows:
             row["element"] = maps.element_id(row)
         columns = ("element", "job_id", "state", "worker", "node", "task", "log")
     show(rows, columns, as_json=as_json, table_format=table_format)
+    errors = [row["error"] for row in rows if row.get("error")]
+    if errors and not as_json:
+        sys.stdout.write(f"\n{errors[-1]}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -34,7 +34,7 @@ class Claim:
 class Outcome(StrEnum):
     """How an attempt ended; the value is what the database stores."""
 
-    COMPLETED = "completed"
+    COMPLETED = "completed"  #: the user's code came to its end
     FAILED = "failed"  #: the user's code raised, or left the loop
     RELEASED = "released"  #: handed back unharmed, or lost through nobody's fault
     KILLED = "killed"  #: died with its worker, and charged for it
@@ -44,10 +44,10 @@ class Reason(StrEnum):
     """Why a worker is no more, or why it gave a claim back."""
 
     PROCESS_GONE = "killed"  #: its process is provably gone
-    OUT_OF_MEMORY = "out of memory"
-    TIME_LIMIT = "time limit"
-    PREEMPTED = "preempted"
-    NODE_FAILURE = "node failure"
+    OUT_OF_MEMORY = "out of memory"  #: SLURM says OUT_OF_MEMORY
+    TIME_LIMIT = "time limit"  #: SLURM says TIMEOUT or DEADLINE
+    PREEMPTED = "preempted"  #: SLURM says PREEMPTED
+    NODE_FAILURE = "node failure"  #: SLURM says NODE_FAIL or BOOT_FAIL
     CANCELLED = "cancelled"  #: scancel
     REQUEUED = "requeued"  #: a later incarnation of the same element registered
     SILENT = "silent"  #: no sign of life for too long

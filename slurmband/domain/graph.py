@@ -4,7 +4,7 @@ import graphlib
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from slurmband.domain.task import Task
 from slurmband.errors import BadTask, CyclicGraph, DuplicateTask, EmptyGraph, UnknownDependency
@@ -67,15 +67,19 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     return Graph(found, _digest(found))
 
 
+#: What could not be stored, or told apart, in the database or a digest.
+_UNPRINTABLE: Final = frozenset(map(chr, (0, *range(0xD800, 0xE000))))
+
+
 def _check_task(task: object, source: str) -> None:
     if not isinstance(task, Task):
         raise BadTask(
             f"{source} gave {task!r}, which is no Task. Wrap it: Task(id=..., data=...), "
             "or use Graphband.over(items) for plain items."
         )
-    if not isinstance(task.id, str) or not task.id:
+    if not isinstance(task.id, str) or not task.id or not _UNPRINTABLE.isdisjoint(task.id):
         raise BadTask(
-            f"the id {task.id!r} is no string. Give every task a name: Task(id=str(...))."
+            f"the id {task.id!r} is no string of characters. Give every task a name: Task(id=str(...))."
         )
     for kind in ("dependencies", "requirements"):
         names = getattr(task, kind)

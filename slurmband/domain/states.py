@@ -19,7 +19,7 @@ class TaskState(StrEnum):
     WAITING = "waiting"  #: at least one dependency has not completed
     READY = "ready"  #: any worker with the right labels may claim it
     RUNNING = "running"  #: at least one open attempt holds a claim
-    COMPLETED = "completed"  #: an attempt completed
+    COMPLETED = "completed"  #: done: an attempt completed
     INVALIDATED = "invalidated"  #: completed once, with another fingerprint; claimable
     FAILED = "failed"  #: failed, and its retry budget is spent
     KILLED = "killed"  #: died with its worker, and that budget is spent
@@ -52,6 +52,12 @@ ENDED_BADLY: Final = frozenset({TaskState.FAILED, TaskState.KILLED, TaskState.CA
 ACTIVE: Final = frozenset(
     {TaskState.WAITING, TaskState.READY, TaskState.RUNNING, TaskState.INVALIDATED}
 )
+
+
+def wanted(counts: Mapping[TaskState, int]) -> int:
+    """Add up the tasks of a band that are still wanted: all but the cancelled ones."""
+    return sum(n for state, n in counts.items() if state is not TaskState.CANCELLED)
+
 
 _S, _E = TaskState, Event
 TRANSITIONS: Final[Mapping[tuple[TaskState, Event], TaskState]] = MappingProxyType(

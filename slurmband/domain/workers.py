@@ -12,7 +12,7 @@ LOCAL_CLUSTER = "local"
 class WorkerStatus(StrEnum):
     """Where a worker is; the value is what the database stores."""
 
-    ALIVE = "alive"
+    ALIVE = "alive"  #: registered, and nobody has seen it end
     LEFT = "left"  #: ended its loop and said so
     LOST = "lost"  #: judged so, with a reason
 

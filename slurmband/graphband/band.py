@@ -22,12 +22,14 @@ from slurmband.graphband.life import Life, Report, Round
 from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
+from slurmband.liveness.notice import Notice
 from slurmband.locks import Lock
 from slurmband.locks.link import LinkLock
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import queries
+from slurmband.store import queries, registration
 from slurmband.store.database import Store
+from slurmband.store.registration import Budgets
 
 log = logging.getLogger(__name__)
 
@@ -215,6 +217,25 @@ class Graphband(Generic[T]):
         finally:
             if not self._entered:
                 self._leave()
+
+    def register(self) -> int:
+        """Make this program's graph the registered one, as its next revision.
+
+        What `slurmband submit` does for a workflow file. Workers that still have the graph before it
+        stop at their next claim.
+
+        Returns
+        -------
+        int
+            Number of the revision.
+        """
+        budgets = Budgets(self.options.max_failed_retries, self.options.max_killed_retries)
+        with self.store.transaction() as tx:
+            done = registration.register(
+                tx, self.graph, budgets=budgets, new_revision=True, now=self._clock.now()
+            )
+        Notice(self.store.layout.notice).ring()
+        return done.revision
 
     def close(self) -> None:
         """End the loop after the task in hand, which counts as completed."""

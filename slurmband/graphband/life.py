@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Reason
 from slurmband.domain.graph import Graph
-from slurmband.domain.states import TaskState
+from slurmband.domain.states import TaskState, wanted
 from slurmband.domain.workers import Element, Worker
 from slurmband.errors import ClaimLost, CommitUnknown, DatabaseFault, EnvironmentFault, WorkerLost
 from slurmband.graphband.options import Options
@@ -185,7 +185,7 @@ class Life:
             claims = queries.open_claims(tx, self.worker.key) if adopt else []
             found.claim = claims[0] if claims else self._claim(tx)
         counts = queries.counts(tx)
-        found.completed, found.total = counts[TaskState.COMPLETED], sum(counts.values())
+        found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
         found.left = queries.active_for(tx, self.worker.labels)
 
     def _claim(self, tx: Transaction) -> Claim | None:

@@ -22,7 +22,9 @@ class Options:
     mode : str or None
         "local" or "shared"; None: found from the file system.
     identifier : str or None
+        Name of this worker; None: its array element (``36_1``), else ``host:pid``.
     labels : frozenset of str
+        What this worker offers; it takes only tasks whose requirements are among them.
     failure_policy : {"continue", "stop"}
     heartbeat_interval, heartbeat_timeout : float
         Seconds.

@@ -48,7 +48,9 @@ class Journal:
         os.close(self._descriptor)
 
     def _append(self, line: dict[str, object]) -> None:
-        os.write(self._descriptor, (json.dumps(line) + "\n").encode())
+        text = (json.dumps(line) + "\n").encode()
+        while text:  # a disk that is nearly full may take a part
+            text = text[os.write(self._descriptor, text) :]
         if self._durable:
             os.fsync(self._descriptor)
 

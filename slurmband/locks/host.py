@@ -8,12 +8,26 @@ import fcntl
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from slurmband.mounts import find_mount
 
 log = logging.getLogger(__name__)
+
+#: Not the temporary directory that TMPDIR names, which may lie on a shared file system: there a flock
+#: is slow (NFS looks again after up to 30 s) and takes in other nodes.
+PLACES: Final = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108  # a directory of our own in it
+
+
+def _place() -> Path | None:
+    """Return a directory of this user's that is certainly on this node; None if there is none."""
+    for place in map(Path, PLACES):
+        if os.access(place, os.W_OK) and find_mount(place).local:
+            return place / f"slurmband-{os.getuid()}"
+    return None
 
 
 class HostLock:
@@ -24,14 +38,13 @@ class HostLock:
     path : Path
         What is guarded; every process of the node must spell it so that it resolves alike.
     directory : Path, optional
-        Where the lock files of this node lie; by default one of this user in the temporary
-        directory.
+        Where the lock files of this node lie; by default the first of `PLACES` that is of this node.
     """
 
     def __init__(self, path: Path, *, directory: Path | None = None) -> None:
-        directory = directory or Path(tempfile.gettempdir()) / f"slurmband-{os.getuid()}"
         name = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:24]
-        self.file = directory / f"{name}.lock"
+        directory = directory or _place()
+        self.file = None if directory is None else directory / f"{name}.lock"
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -47,6 +60,8 @@ class HostLock:
             os.close(descriptor)
 
     def _open(self) -> int | None:
+        if self.file is None:
+            return None
         try:
             self.file.parent.mkdir(mode=0o700, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -14,6 +14,7 @@ import logging
 import os
 import random
 import secrets
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 #: Waits between tries in seconds: from the first, doubling, to the last; each with full jitter.
 FIRST_WAIT: Final = 0.002
 LAST_WAIT: Final = 0.05
+DEFAULT_LOCK_LIFETIME: Final = timedelta(seconds=15)
 #: What NFS says of a file that somebody else has just removed.
 _VANISHED: Final = (errno.ENOENT, errno.ESTALE)
 
@@ -54,7 +56,14 @@ class LinkLock(Lock):
     ) -> None:
         self._clock = clock or SystemClock()
         self._owner: ProcessIdentity | None = None
-        super().__init__(os.path.abspath(lockfile), lifetime=lifetime)
+        # Not flufl's own constructor: it asks DNS for this host's name, and may wait long for that.
+        self._hostname = socket.gethostname()
+        self._lockfile = os.path.abspath(lockfile)
+        self.lifetime = DEFAULT_LOCK_LIFETIME if lifetime is None else lifetime
+        self._separator = SEP
+        self._default_timeout = None
+        self._retry_errnos = []
+        self._set_claimfile()
 
     def lock(self, timeout: float | timedelta | None = None) -> None:
         """Take the lock.

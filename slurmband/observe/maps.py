@@ -173,7 +173,9 @@ def where(store: Store, task: str) -> list[Row]:
     """
     with store.read() as tx:
         if queries.task_row(tx, task) is None:
-            raise UsageError(f"no task {task!r}. `slurmband tasks` lists them.")
+            raise UsageError(
+                f"no task {task!r} (`slurmband tasks` lists them), and no such element."
+            )
         rows = queries.attempt_rows(tx, task)
         submissions = queries.submission_rows(tx)
     patterns = {row["array_job_id"]: row["log"] for row in submissions}

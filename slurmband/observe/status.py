@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from slurmband.domain.states import wanted
 from slurmband.observe.times import iso
 from slurmband.store import queries
 from slurmband.store.database import Store
@@ -13,9 +14,10 @@ def status(store: Store) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``database``, ``mode``, ``file_system``, ``revision``, ``registered``; ``tasks``: ``total`` and
-        one count per state; ``workers``: ``total`` and one count per status; ``submissions``;
-        ``unservable``: requirements of ready tasks that no live worker satisfies.
+        ``database``, ``mode``, ``file_system``, ``unsafe_options`` (of its mount), ``revision``,
+        ``registered``; ``tasks``: ``total`` (of those still wanted) and one count per state;
+        ``workers``: ``total`` and one count per status; ``submissions``; ``unservable``: requirements
+        of ready tasks that no live worker satisfies.
     """
     with store.read() as tx:
         tasks = queries.counts(tx)
@@ -27,9 +29,10 @@ def status(store: Store) -> dict[str, Any]:
         "database": str(store.layout.database),
         "mode": str(store.mode),
         "file_system": store.mount.file_system,
+        "unsafe_options": list(store.mount.unsafe_options),
         "revision": revision["number"] if revision else None,
         "registered": iso(revision["registered_at"]) if revision else None,
-        "tasks": {"total": sum(tasks.values())} | {str(state): n for state, n in tasks.items()},
+        "tasks": {"total": wanted(tasks)} | {str(state): n for state, n in tasks.items()},
         "workers": {"total": sum(workers.values())} | {str(s): n for s, n in workers.items()},
         "submissions": [
             {

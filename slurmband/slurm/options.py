@@ -25,6 +25,13 @@ _LONG_WITH_VALUE: Final = frozenset(
     wckey
     """.split()  # noqa: SIM905  # a list to read, and to compare with the manual page
 )
+_FLAGS: Final = frozenset(
+    """
+    contiguous exclusive get-user-env help hold ignore-pbs no-kill no-requeue nice overcommit
+    oversubscribe parsable propagate quiet reboot requeue resv-ports spread-job stepmgr test-only
+    usage use-min-nodes verbose version wait
+    """.split()  # noqa: SIM905  # likewise
+)
 _SHORT_WITH_VALUE: Final = frozenset("ABbcCdDeFGiJLMmNnopqStwx")
 _SHORT_OF: Final = {"t": "time", "n": "ntasks", "o": "output", "M": "clusters"}
 
@@ -60,6 +67,11 @@ class CommandLine:
             elif not word.startswith("--") and _SHORT_OF.get(word[1]) == name:
                 value = word[2:]
         return value
+
+
+def is_of_sbatch(option: str) -> bool:
+    """Whether sbatch(1) knows an option; short ones are taken to be sbatch's."""
+    return not option.startswith("--") or option[2:] in _LONG_WITH_VALUE | _FLAGS
 
 
 def split(

@@ -32,8 +32,9 @@ from slurmband.locks import Lock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder
 from slurmband.locks.link import LinkLock
+from slurmband.mounts import find_mount
 from slurmband.store.layout import Layout
-from slurmband.store.modes import APPLICATION_IDS, Mode, choose, find_mount
+from slurmband.store.modes import APPLICATION_IDS, Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
 
 T = TypeVar("T")

@@ -63,6 +63,12 @@ def first_ended_badly(tx: Transaction) -> str | None:
     return tx.connection.execute(select(tasks.c.id).where(state).limit(1)).scalar_one_or_none()
 
 
+def task_ids(tx: Transaction) -> set[str]:
+    """Return the ids of all tasks that are still wanted."""
+    query = select(tasks.c.id).where(tasks.c.state != TaskState.CANCELLED)
+    return set(tx.connection.execute(query).scalars())
+
+
 def open_claims(tx: Transaction, worker: int) -> list[Claim]:
     """Return the claims that an incarnation holds."""
     query = (

@@ -93,7 +93,7 @@ class Request:
             **self.options,
         }
         under_srun = self.cluster is Cluster.SLURM and self.workers_per_element > 1
-        if under_srun:
+        if self.cluster is Cluster.SLURM:  # also where it is 1: another job's may be inherited
             variables[WORKERS_PER_ELEMENT] = str(self.workers_per_element)
         return render(
             self.template,

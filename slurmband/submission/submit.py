@@ -15,6 +15,7 @@ from slurmband.domain.graph import Graph
 from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.errors import (
     EnvironmentFault,
+    GraphReplaced,
     RaceLost,
     SlurmMissing,
     SlurmRefused,
@@ -202,7 +203,18 @@ def check_cluster(cluster: Cluster) -> None:
         raise SlurmMissing("sbatch")
 
 
-def register(store: Store, graph: Graph, budgets: Budgets, now: float) -> Registered:
-    """Register the graph as the band's current revision."""
+def register(
+    store: Store, graph: Graph, budgets: Budgets, *, replace: bool, now: float
+) -> Registered:
+    """Register the graph as the band's current revision.
+
+    Raises
+    ------
+    GraphReplaced
+        If the registered graph has no task in common with it, and `replace` is false.
+    """
     with store.transaction() as tx:
+        known = queries.task_ids(tx)
+        if known and not replace and known.isdisjoint(graph.tasks):
+            raise GraphReplaced(str(store.layout.database), len(known))
         return registration.register(tx, graph, budgets=budgets, new_revision=True, now=now)

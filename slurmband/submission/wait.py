@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from slurmband.domain.states import ACTIVE, TaskState
+from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import WorkerStatus
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import queries
@@ -38,8 +38,8 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """How many tasks there are."""
-        return sum(self.counts.values())
+        """How many tasks are wanted."""
+        return wanted(self.counts)
 
     @property
     def completed(self) -> int:

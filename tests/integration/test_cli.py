@@ -89,7 +89,7 @@ def test_wrong_names_are_told(band: Band) -> None:
 
     assert "no state 'gone'" in band.cli("tasks", "--state", "gone", code=64).stderr
     assert "nothing is called 'zz'" in band.cli("tasks", "zz", code=64).stderr
-    assert "nothing is called '99_1'" in band.cli("where", "99_1", code=64).stderr
+    assert "no task '99_1'" in band.cli("where", "99_1", code=64).stderr
     assert "'zz': no such task" in band.cli("retry", "zz", code=64).stderr
     assert (
         "no format 'pretty-please'" in band.cli("jobs", "--format", "pretty-please", code=64).stderr
@@ -131,6 +131,33 @@ def test_listings_have_the_promised_fields(band: Band) -> None:
     assert [row["worker"] for row in band.json("where", "a")] == [task["worker"]]
     assert [row["array_task_id"] for row in band.json("where", "1_1")] == [1]
     assert band.cli("tasks", "--format", "github").stdout.startswith("| id")
+
+
+def test_another_study_in_the_same_place_is_not_replaced_by_accident(band: Band) -> None:
+    band.write("flow.py", GOOD)
+    band.write("other.py", GOOD.replace("'a'", "'z'"))
+    band.cli("submit", "--cluster", "local", "--wait", "flow.py")
+
+    refused = band.cli("submit", "--cluster", "local", "--wait", "other.py", code=65)
+    band.cli("submit", "--cluster", "local", "--wait", "--replace", "other.py")
+
+    assert "none of its 1 tasks is in this graph" in refused.stderr
+    assert {row["id"]: row["state"] for row in band.json("tasks")} == {
+        "a": "completed",
+        "z": "completed",
+    }
+
+
+def test_what_looks_like_ours_and_is_not_is_pointed_out(band: Band) -> None:
+    band.write("flow.py", GOOD)
+
+    typo = band.cli("submit", "--aray", "3", "flow.py", code=64)
+    late = band.cli("submit", "--cluster", "local", "--wait", "flow.py", "--db", "x")
+    vain = band.cli("submit", "--cluster", "local", "--mem=4G", "--wait", "flow.py")
+
+    assert "no option --aray: is it --array?" in typo.stderr
+    assert "--db stands after flow.py and goes to it" in late.stderr
+    assert "sbatch's options have no effect" in vain.stderr
 
 
 def test_a_dry_run_shows_the_script_and_queues_nothing(band: Band) -> None:

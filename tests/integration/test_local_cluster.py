@@ -154,7 +154,7 @@ def test_a_tasks_failure_is_kept_with_its_traceback_and_retry_mends_it(band: Ban
     assert before["bad"]["reason"] == "ValueError: no such luck"
     assert "Traceback" in before["bad"]["error"]
     assert before["after"]["reason"] == "needs 'bad', which is failed"
-    assert reset == {"reset": ["bad"], "not_reset": []}
+    assert reset == {"reset": ["bad"]}
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
 
 

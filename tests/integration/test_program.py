@@ -111,6 +111,17 @@ def test_another_graph_is_refused_until_it_is_submitted(band: Band) -> None:
     assert "slurmband submit" in band.log("two")
 
 
+def test_a_program_can_register_its_new_graph_itself(band: Band) -> None:
+    band.write("one.py", HEAD + "list(Graphband(TASKS))\n")
+    other = "band = Graphband([*TASKS, Task('d')])\nprint(band.register(), [t.id for t in band])\n"
+    band.write("two.py", HEAD + other)
+    band.start("one.py").wait()
+
+    band.start("two.py", log="two").wait()
+
+    assert band.log("two").strip() == "2 ['d']"
+
+
 def test_labels_decide_who_takes_what(band: Band) -> None:
     program = band.write(
         "own.py",
@@ -238,7 +249,7 @@ def test_a_task_that_left_the_graph_while_it_ran_and_failed_is_cancelled(band: B
     (band.folder / "go").touch()
 
     assert old_worker.wait(timeout=60) == 65
-    wanted = {"gone": "cancelled", "kept": "completed"}
+    wanted = {"gone": "cancelled", "first": "completed", "kept": "completed"}
     wait_for(lambda: outcomes(band) == wanted, what="the new worker sorted it out")
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from slurmband.errors import DatabaseRefused, UsageError
-from slurmband.store.modes import LOCAL_FILE_SYSTEMS, Mode, Mount, choose, find_mount
+from slurmband.mounts import LOCAL_FILE_SYSTEMS, Mount, find_mount
+from slurmband.store.modes import Mode, choose
 
 pytestmark = pytest.mark.unit
 
@@ -63,7 +64,8 @@ def test_the_innermost_mount_decides(
 ) -> None:
     mount = find_mount(Path(path), mountinfo=mountinfo)
 
-    assert (mount.point, mount.file_system, mount.mode) == (point, file_system, mode)
+    found = (mount.point, mount.file_system, mount.local)
+    assert found == (point, file_system, mode is Mode.LOCAL)
 
 
 def test_a_symbolic_link_is_followed_to_where_the_file_lies(
@@ -88,7 +90,7 @@ def test_what_is_not_known_to_be_local_is_shared(tmp_path: Path, table: str | No
     if table is not None:
         file.write_text(table)
 
-    assert find_mount(Path("/nosuch/x.sqlite"), mountinfo=file).mode is Mode.SHARED
+    assert find_mount(Path("/nosuch/x.sqlite"), mountinfo=file).local is False
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,7 @@ def test_no_file_system_that_machines_can_share_is_taken_for_local(file_system: 
 FILE = Path("/data/x.sqlite")
 ON_DISK = Mount("/data", "ext4", ())
 ON_NFS = Mount("/data", "nfs4", ())
+ON_UNKNOWN = Mount("/data", "newfs", ())
 LOCAL, SHARED = Mode.LOCAL, Mode.SHARED
 REFUSED = None
 
@@ -151,7 +154,11 @@ REFUSED = None
         (None, ON_DISK, "local", LOCAL),
         (None, ON_DISK, "shared", SHARED),
         (None, ON_NFS, None, SHARED),
-        (None, ON_NFS, "local", LOCAL),
+        (None, ON_NFS, "local", REFUSED),
+        (None, ON_UNKNOWN, None, SHARED),
+        (None, ON_UNKNOWN, "local", LOCAL),
+        (LOCAL, ON_UNKNOWN, None, REFUSED),
+        (LOCAL, ON_UNKNOWN, "local", LOCAL),
         (None, ON_NFS, "shared", SHARED),
         (LOCAL, ON_DISK, None, LOCAL),
         (LOCAL, ON_DISK, "local", LOCAL),
