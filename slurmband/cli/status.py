@@ -1,5 +1,6 @@
 """``slurmband status``: how far the band is."""
 
+import json
 import sys
 from typing import Any
 
@@ -27,21 +28,32 @@ def _lines(found: dict[str, Any]) -> list[str]:
     ]
     for row in found["submissions"]:
         name = row["array_job_id"] or "-"
-        lines.append(f"array     {name} [{row['array']}] on {row['cluster']}, {row['status']}")
+        state = "" if row["status"] == "queued" else f", {row['status']}"
+        lines.append(f"array     {name} [{row['array']}] submitted to {row['cluster']}{state}")
         if row["error"]:
-            lines.append(f"          {row['error']}")
-    if tasks["failed"] or tasks["killed"]:
-        lines.append(
-            "hint      `slurmband tasks --state failed` says why; `slurmband retry` resets."
-        )
-    if found["unservable"] and workers["alive"]:
-        wanted = " or ".join(found["unservable"])
-        lines.append(
-            f"hint      ready tasks need {wanted}, which no live worker offers (--labels)."
-        )
+            lines.append(f"          {' '.join(row['error'].split())}")
+    return lines + [f"hint      {hint}" for hint in _hints(found)]
+
+
+def _hints(found: dict[str, Any]) -> list[str]:
+    """Say what stands in the way, and what to do."""
+    tasks, workers, hints = found["tasks"], found["workers"], []
+    ended = [state for state in ("failed", "killed") if tasks[state]]
+    if ended:
+        states = " ".join(f"--state {state}" for state in ended)
+        hints.append(f"`slurmband tasks {states}` says why; `slurmband retry` resets.")
+    labels = [" ".join(json.loads(wanted)) for wanted in found["unservable"]]
+    if any(labels):
+        needed = " or ".join(filter(None, labels))
+        hints.append(f"ready tasks need a worker with {needed}: `slurmband submit --labels ...`.")
     if not workers["alive"] and (tasks["ready"] or tasks["running"]):
-        lines.append("hint      no worker is alive: `slurmband reap-dead`, `slurmband submit`.")
-    return lines
+        hints.append("no worker is alive: `slurmband reap-dead`, then `slurmband submit` again.")
+    if found["unsafe_options"]:
+        options = ", ".join(found["unsafe_options"])
+        hints.append(
+            f"this file system is mounted with {options}: locks may not reach other nodes."
+        )
+    return hints
 
 
 def _counts(counts: dict[str, int], *, always: tuple[str, ...]) -> str:

@@ -20,16 +20,7 @@ def where(
 ) -> None:
     """Say where a task ran: element, raw job id, worker, node and log of every attempt."""
     store = open_store(db)
-    columns: tuple[str, ...] = (
-        "task",
-        "attempt",
-        "outcome",
-        "element",
-        "job",
-        "worker",
-        "node",
-        "log",
-    )
+    columns = ["task", "attempt", "outcome", "element", "job", "worker", "node", "log", "reason"]
     try:
         rows = maps.where(store, name)
     except UsageError as no_task:
@@ -39,7 +30,7 @@ def where(
             raise no_task from None
         for row in rows:
             row["element"] = maps.element_id(row)
-        columns = ("element", "job_id", "state", "worker", "node", "task", "log")
+        columns = ["element", "job_id", "state", "worker", "node", "task", "log"]
     show(rows, columns, as_json=as_json, table_format=table_format)
     errors = [row["error"] for row in rows if row.get("error")]
     if errors and not as_json:

@@ -234,7 +234,7 @@ def test_a_task_that_left_the_graph_while_it_ran_and_failed_is_cancelled(band: B
     band.write(
         "old.py",
         "import pathlib, time\nfrom slurmband import Task\n"
-        "def tasks():\n    yield Task('gone')\n"
+        "def tasks():\n    yield Task('gone'); yield Task('both', dependencies={'gone'})\n"
         "def run(task):\n"
         "    pathlib.Path('began').touch()\n"
         "    while not pathlib.Path('go').exists(): time.sleep(0.02)\n"
@@ -249,7 +249,7 @@ def test_a_task_that_left_the_graph_while_it_ran_and_failed_is_cancelled(band: B
     (band.folder / "go").touch()
 
     assert old_worker.wait(timeout=60) == 65
-    wanted = {"gone": "cancelled", "first": "completed", "kept": "completed"}
+    wanted = {"gone": "cancelled", "both": "completed", "kept": "completed"}
     wait_for(lambda: outcomes(band) == wanted, what="the new worker sorted it out")
 
 
