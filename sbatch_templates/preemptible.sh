@@ -25,6 +25,7 @@ trap '' USR1
 # ----------------------------------------------------------------------------------------------
 
 # How several workers of one element are started (--workers-per-element).
+# shellcheck disable=SC2034  # used by the lines that replace the mark below
 launch=(srun --kill-on-bad-exit=0 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}")
 worker=("${SLURMBAND_PYTHON:-python3}" -m slurmband work "$@")
 # {{ worker }}
