@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer
 
-from slurmband.cli.common import DEFAULT_DB, Db, open_store
+from slurmband.cli.common import DEFAULT_DB, Db, open_store, plural
 from slurmband.domain.states import TaskState
 from slurmband.errors import TasksFailed
 from slurmband.slurm.queue import SlurmQueue
@@ -40,11 +40,15 @@ def watch(progress: Iterator[Progress]) -> None:
     """
     from tqdm import tqdm
 
-    last = None
+    last, said = None, -1
     with tqdm(unit="task", disable=None, file=sys.stderr) as bar:
         for last in progress:
             bar.total, bar.n = last.total, last.completed
             bar.set_postfix_str(_note(last))
+            tenths = 10 * last.completed // max(last.total, 1)
+            if bar.disable and tenths > said:  # no terminal: a line now and then
+                said = tenths
+                sys.stderr.write(f"{last.completed} of {last.total} tasks, {_note(last)}\n")
     assert last is not None
     if not last.total:
         raise TasksFailed(
@@ -65,7 +69,7 @@ def watch(progress: Iterator[Progress]) -> None:
 
 def _note(progress: Progress) -> str:
     failed = progress.counts[TaskState.FAILED] + progress.counts[TaskState.KILLED]
-    return f"{progress.workers} workers" + (f", {failed} failed" if failed else "")
+    return plural(progress.workers, "worker") + (f", {failed} failed" if failed else "")
 
 
 def add_to(app: typer.Typer) -> None:

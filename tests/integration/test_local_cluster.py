@@ -52,11 +52,11 @@ def test_a_trace_runs_to_its_end(band: Band, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["local", "shared"])
 def test_nothing_is_lost_when_workers_are_killed(band: Band, mode: str) -> None:
     log = band.folder / "log"
-    options = ("--cluster", "local", "--array", 6, "--mode", mode)
-    program = (REPLAY, SMALL_TRACE, "--scale", 0.3, "--log", log)
+    options = ("--cluster", "local", "--array", 14, "--mode", mode)
+    program = (REPLAY, SMALL_TRACE, "--scale", 1.0, "--log", log)
     band.cli("submit", *options, *program)
 
-    victims = wait_for(lambda: busy_workers(band, 3), what="three workers have a task")
+    victims = wait_for(lambda: busy_workers(band, 10), what="ten workers have a task")
     for row in victims:
         os.kill(row["pid"], signal.SIGKILL)
     found = band.json("reap-dead")
