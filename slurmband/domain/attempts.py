@@ -113,6 +113,11 @@ class Tally:
     max_failed_retries: int
     max_killed_retries: int
 
+    @property
+    def spent(self) -> bool:
+        """Whether a budget is used up: without a completion, the task ends badly."""
+        return self.failures > self.max_failed_retries or self.deaths > self.max_killed_retries
+
 
 def event_after(outcome: Outcome, tally: Tally) -> Event | None:
     """Decide what the end of an attempt does to its task; None: others are still in it."""

@@ -57,6 +57,7 @@ class HostLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has it open, too
             os.close(descriptor)
 
     def _open(self) -> int | None:

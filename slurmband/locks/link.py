@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from flufl.lock import SEP, Lock, NotLockedError, TimeOutError
+from flufl.lock import SEP, AlreadyLockedError, Lock, NotLockedError, TimeOutError
 
 from slurmband.clock import Clock, SystemClock
 from slurmband.domain.processes import Fate, ProcessIdentity
@@ -77,7 +77,11 @@ class LinkLock(Lock):
         ------
         flufl.lock.TimeOutError
             If it was not to be had in that time.
+        flufl.lock.AlreadyLockedError
+            If this very object holds it.
         """
+        if self._owner == identify() and self._read() == self._claimfile:
+            raise AlreadyLockedError(f"{self._lockfile} is held by this very object")
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         deadline = None if seconds is None else self._clock.monotonic() + seconds
         self._set_claimfile()
@@ -177,6 +181,11 @@ class LinkLock(Lock):
     def __reduce__(self) -> Any:
         """Pickle as the path: a lock is built in the process that uses it."""
         return (type(self), (self._lockfile,))
+
+
+def claim_anew(lock: Lock) -> None:
+    """Let a lock that came over a fork name this process, and no longer its parent."""
+    lock._set_claimfile()  # noqa: SLF001  # flufl has no other way
 
 
 def _owner_in(claim: str | None) -> ProcessIdentity | None:

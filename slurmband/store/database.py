@@ -31,7 +31,7 @@ from slurmband.errors import (
 from slurmband.locks import Lock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder
-from slurmband.locks.link import LinkLock
+from slurmband.locks.link import LinkLock, claim_anew
 from slurmband.mounts import find_mount
 from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode, choose
@@ -118,6 +118,8 @@ class Store:
         """
         if os.getpid() != self._pid:
             self._open_for_this_process()  # locks and connections do not cross a fork
+            if self._db_lock is not None:
+                claim_anew(self._db_lock)
         with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
             connection = self._connect()
             try:
@@ -228,6 +230,7 @@ class Store:
             ) from error
         if not path.exists():
             _make_file(path, self.mode)
+            choose(path, forced=self.mode, kept=_kept_mode(path), mount=self.mount)
         with self.transaction() as tx:
             version = tx.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version == 0:

@@ -147,12 +147,15 @@ def _revise(tx: Transaction, graph: Graph, revision: int, now: float) -> Registe
     transitions.drop(tx, [keys[name] for name in gone], now=now)
 
     changed = _changed(tx, graph, known)
+    ended = _ended_otherwise(graph, known)
     transitions.hold(tx, [keys[task.id] for task in changed], now=now)
+    for task in changed + ended:
+        _describe(tx, keys[task.id], task)
     completed = frozenset(n for n, row in known.items() if row.state == TaskState.COMPLETED)
     _rewire(tx, changed + new, changed, keys, completed)
     waiting = [*changed, *(task for task in new if task.dependencies)]
     transitions.settle(tx, [keys[task.id] for task in waiting], now=now)
-    return Registered(revision, added=len(new), dropped=len(gone), changed=len(changed))
+    return Registered(revision, added=len(new), dropped=len(gone), changed=len(changed + ended))
 
 
 _CAN_BE_REWIRED = frozenset(
@@ -161,6 +164,7 @@ _CAN_BE_REWIRED = frozenset(
 _CAN_BE_DROPPED = frozenset(
     {TaskState.WAITING, TaskState.READY, TaskState.BLOCKED, TaskState.FAILED, TaskState.KILLED}
 )
+_CAN_BE_RESET = frozenset({TaskState.FAILED, TaskState.KILLED})
 
 
 def _changed(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> list[Task[Any]]:
@@ -172,16 +176,37 @@ def _changed(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> list[Ta
 
     def differs(task: Task[Any]) -> bool:
         row = known[task.id]
-        now_and_then = (
-            (dependencies[task.id], set(task.dependencies)),
-            (row.requirements, _requirements(task)),
-            (row.priority, task.priority),
-            (row.max_parallel_workers, task.max_parallel_workers),
-        )
-        return row.state == TaskState.CANCELLED or any(a != b for a, b in now_and_then)
+        rewired = dependencies[task.id] != set(task.dependencies)
+        return row.state == TaskState.CANCELLED or rewired or _described(row) != _description(task)
 
     known_tasks = (task for task in graph if task.id in known)
     return [t for t in known_tasks if known[t.id].state in _CAN_BE_REWIRED and differs(t)]
+
+
+def _ended_otherwise(graph: Graph, known: Mapping[str, Any]) -> list[Task[Any]]:
+    """Return the tasks that would be tried again with other requirements than the graph has now."""
+    ended = (t for t in graph if t.id in known and known[t.id].state in _CAN_BE_RESET)
+    return [task for task in ended if _described(known[task.id]) != _description(task)]
+
+
+def _description(task: Task[Any]) -> dict[str, object]:
+    return {
+        "requirements": _requirements(task),
+        "priority": task.priority,
+        "max_parallel_workers": task.max_parallel_workers,
+    }
+
+
+def _described(row: Any) -> dict[str, object]:
+    return {
+        "requirements": row.requirements,
+        "priority": row.priority,
+        "max_parallel_workers": row.max_parallel_workers,
+    }
+
+
+def _describe(tx: Transaction, key: int, task: Task[Any]) -> None:
+    tx.connection.execute(update(tasks).where(tasks.c.key == key).values(**_description(task)))
 
 
 def _rewire(
@@ -193,15 +218,6 @@ def _rewire(
 ) -> None:
     for task in changed:
         tx.connection.execute(delete(edges).where(edges.c.downstream == keys[task.id]))
-        tx.connection.execute(
-            update(tasks)
-            .where(tasks.c.key == keys[task.id])
-            .values(
-                requirements=_requirements(task),
-                priority=task.priority,
-                max_parallel_workers=task.max_parallel_workers,
-            )
-        )
     _insert_edges(tx, to_write, keys, completed=completed)
     for task in to_write:
         unmet = len(set(task.dependencies) - completed)
@@ -225,9 +241,7 @@ def _insert_tasks(
                 "id": task.id,
                 "workflow_id": WORKFLOW,
                 "state": TaskState.WAITING if unmet else TaskState.READY,
-                "requirements": _requirements(task),
-                "priority": task.priority,
-                "max_parallel_workers": task.max_parallel_workers,
+                **_description(task),
                 "free_slots": 0 if unmet else task.max_parallel_workers,
                 "unmet": unmet,
             }

@@ -74,6 +74,13 @@ tasks = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("deaths", Integer, nullable=False, server_default=text("0")),
+    Column(
+        "completions",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="attempts that completed in the present round",
+    ),
     CheckConstraint(_one_of("state", TaskState), name="known_state"),
     CheckConstraint("unmet >= 0", name="unmet_not_negative"),
     CheckConstraint(

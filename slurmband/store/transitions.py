@@ -165,29 +165,33 @@ def _tally(tx: Transaction, task: int, outcome: Outcome) -> Tally:
         select(func.count()).where(attempts.c.task == task, attempts.c.outcome.is_(None))
     ).scalar_one()
     row = tx.connection.execute(_FOR_TALLY, {"task": task}).one()
-    # A completion closes the task to newcomers: only then are there fewer free places than empty ones.
-    completed_before = row.free_slots != row.max_parallel_workers - (still_open + 1)
-    completed = outcome is Outcome.COMPLETED or completed_before
+    completions = row.completions + (outcome is Outcome.COMPLETED)
     tally = Tally(
         still_open,
-        completed,
+        completions > 0,
         row.failures + (outcome is Outcome.FAILED),
         row.deaths + (outcome is Outcome.KILLED),
         row.max_failed_retries,
         row.max_killed_retries,
     )
-    free_slots = row.max_parallel_workers - still_open if still_open and not completed else 0
+    # After a completion, or with a budget spent, nobody joins who is still in it.
+    joinable = still_open and not tally.completed and not tally.spent
     tx.connection.execute(
         update(tasks)
         .where(tasks.c.key == task)
-        .values(free_slots=free_slots, failures=tally.failures, deaths=tally.deaths)
+        .values(
+            free_slots=row.max_parallel_workers - still_open if joinable else 0,
+            failures=tally.failures,
+            deaths=tally.deaths,
+            completions=completions,
+        )
     )
     return tally
 
 
 _FOR_TALLY = (
     select(
-        tasks.c.free_slots,
+        tasks.c.completions,
         tasks.c.max_parallel_workers,
         tasks.c.failures,
         tasks.c.deaths,
@@ -301,9 +305,17 @@ def drop(tx: Transaction, gone: Iterable[int], *, now: float) -> None:
 
 
 def disown(tx: Transaction, held: Claim, *, now: float) -> None:
-    """Hand back a claim on a task that the current revision does not have, and cancel the task."""
+    """Hand back a claim on a task that the current revision does not have, and cancel the task.
+
+    While others are in it, it is only closed to newcomers.
+    """
     close(tx, held, Ending(Outcome.RELEASED, "no longer in the graph"), now=now)
-    drop(tx, [held.task_key], now=now)
+    if _state(tx, held.task_key) is TaskState.RUNNING:
+        tx.connection.execute(
+            update(tasks).where(tasks.c.key == held.task_key).values(free_slots=0)
+        )
+    else:
+        drop(tx, [held.task_key], now=now)
 
 
 def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
@@ -319,8 +331,10 @@ def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
             _move(tx, Move(task, events[state], now))
 
 
-def settle(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
+def settle(tx: Transaction, rewired: Sequence[int], *, now: float) -> None:
     """Free or block waiting tasks whose dependencies have just been written."""
+    for task in _downstream(tx, rewired, TaskState.BLOCKED):
+        _move(tx, Move(task, Event.UNBLOCK, now))  # what still blocks it does so again below
     for task in rewired:
         unmet = tx.connection.execute(select(tasks.c.unmet).where(tasks.c.key == task)).scalar_one()
         if unmet == 0:

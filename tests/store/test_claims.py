@@ -1,0 +1,139 @@
+"""A claim is a row: who gets which task, and that nobody else gets it."""
+
+import pytest
+
+from slurmband.domain.attempts import Claim, Ending
+from slurmband.domain.states import Event
+from slurmband.errors import InvariantBroken
+from slurmband.store import queries, transitions
+from tests.store.builders import FAILED, RELEASED, Bench, names, task
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_claim_says_which_attempt_of_which_task_it_is(bench: Bench) -> None:
+    bench.register(task("bake"))
+
+    held = bench.claim(bench.worker())
+
+    assert held == Claim(attempt=1, task="bake", task_key=1, number=1, slot=0)
+    assert bench.state("bake") == "running"
+
+
+def test_a_claimed_task_is_given_to_nobody_else(bench: Bench) -> None:
+    bench.register(task("bake"))
+    bench.claim(bench.worker("alice"))
+
+    assert bench.claims(bench.worker("bob")) == []
+
+
+def test_a_task_whose_dependencies_are_open_is_not_given_out(bench: Bench) -> None:
+    bench.register(task("bake"), task("serve", "bake"))
+    alice = bench.worker()
+
+    assert names(bench.claims(alice)) == ["bake"]
+
+
+def test_a_worker_gets_no_more_than_it_asks_for(bench: Bench) -> None:
+    bench.register(*(task(f"loaf{i}") for i in range(5)))
+
+    assert names(bench.claims(bench.worker(), limit=3)) == ["loaf0", "loaf1", "loaf2"]
+
+
+def test_the_limit_holds_across_several_kinds_of_requirements(bench: Bench) -> None:
+    bench.register(task("plain"), task("oven", labels="oven"), task("both", labels="oven salt"))
+    cook = bench.worker(labels="oven salt")
+
+    assert names(bench.claims(cook, limit=2)) == ["plain", "oven"]
+    assert names(bench.claims(cook, limit=2)) == ["both"]
+
+
+@pytest.mark.parametrize("ending", [FAILED, RELEASED], ids=["failed", "released"])
+def test_every_try_has_a_number_and_a_fence_of_its_own(bench: Bench, ending: Ending) -> None:
+    bench.register(task("bake"), failed=1)
+    alice = bench.worker()
+    first = bench.claim(alice)
+    bench.close(first, ending)
+
+    second = bench.claim(alice)
+
+    assert (second.number, second.attempt) == (2, first.attempt + 1)
+
+
+def test_a_fence_is_not_used_again_even_when_its_row_is_gone(bench: Bench) -> None:
+    bench.register(task("bake"))
+    alice = bench.worker()
+    first = bench.claim(alice)
+    bench.close(first, RELEASED)
+    bench.write("DELETE FROM task_statuses")
+    bench.write("DELETE FROM attempts")
+
+    assert bench.claim(alice).attempt > first.attempt
+
+
+def test_a_worker_can_ask_what_it_holds(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"), task("fry"))
+    alice, bob = bench.worker("alice"), bench.worker("bob")
+    bake = bench.claim(alice)
+    bench.claim(bob)
+    fry = bench.claim(alice)
+    bench.close(bake)
+
+    with bench.store.read() as tx:
+        assert queries.open_claims(tx, alice.key) == [fry]
+
+
+def test_an_attempt_can_be_asked_how_it_ended(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"))
+    bake, boil = bench.claims(bench.worker())
+    bench.close(boil)
+
+    with bench.store.read() as tx:
+        assert queries.outcome_of(tx, bake.attempt) is None
+        assert queries.outcome_of(tx, boil.attempt) == "completed"
+
+
+def test_a_task_that_is_no_longer_claimable_is_not_claimed_by_halves(bench: Bench) -> None:
+    bench.register(task("bake"))
+    alice = bench.worker()
+    bench.claim(alice)
+    before = bench.dump()
+
+    with pytest.raises(InvariantBroken), bench.store.transaction() as tx:
+        transitions._claim_one(tx, 1, "bake", alice.key, 3.0)
+
+    assert bench.dump() == before
+
+
+def test_a_claim_of_a_task_that_is_no_longer_in_the_graph_is_handed_back(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"))
+    alice = bench.worker()
+    held = bench.claim(alice)
+
+    with bench.store.transaction() as tx:
+        transitions.disown(tx, held, now=4.0)
+
+    assert bench.states() == {"bake": "cancelled", "boil": "ready"}
+    assert bench.rows("SELECT outcome, reason FROM attempts") == [
+        ("released", "no longer in the graph")
+    ]
+
+
+def test_a_task_that_is_gone_is_handed_back_while_others_are_still_in_it(bench: Bench) -> None:
+    bench.register(task("bake", slots=2))
+    bench.claim(bench.worker("alice"))
+    second = bench.claim(bench.worker("bob"))
+
+    with bench.store.transaction() as tx:
+        transitions.disown(tx, second, now=4.0)
+
+    assert bench.state("bake") == "running"
+    assert bench.one("SELECT count(*) FROM attempts WHERE outcome IS NULL") == 1
+    assert bench.claims(bench.worker("carol")) == []
+
+
+def test_a_task_moves_only_along_an_edge_of_the_table(bench: Bench) -> None:
+    bench.register(task("bake"))
+
+    with pytest.raises(InvariantBroken, match="no edge for free"), bench.store.transaction() as tx:
+        transitions._move(tx, transitions.Move(1, Event.FREE, 1.0))
