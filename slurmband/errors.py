@@ -171,14 +171,10 @@ class DatabaseFault(EnvironmentFault):
 class LockTimeout(EnvironmentFault):
     """A lock was not to be had in the time allowed."""
 
-    def __init__(self, path: str, seconds: float, holder: str) -> None:
+    def __init__(self, path: str, seconds: float, holder: str, *, advice: str) -> None:
         self.path = path
         self.holder = holder
-        super().__init__(
-            f"the lock {path} was held for more than {seconds:.0f} s by {holder}. It is never taken "
-            "from a process that may be alive: if that process or its node is gone for good, "
-            "delete the lock file; otherwise wait."
-        )
+        super().__init__(f"the lock {path} was held for {seconds:g} s by {holder}. {advice}")
 
 
 class SlurmMissing(EnvironmentFault):

@@ -8,15 +8,19 @@ import fcntl
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from slurmband.errors import LockTimeout
 from slurmband.mounts import find_mount
 
 log = logging.getLogger(__name__)
 
+#: Seconds between looks of who does not wait for ever.
+LOOK_EVERY: Final = 0.01
 #: Not the temporary directory that TMPDIR names, which may lie on a shared file system: there a flock
 #: is slow (NFS looks again after up to 30 s) and takes in other nodes.
 PLACES: Final = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108  # a directory of our own in it
@@ -47,18 +51,48 @@ class HostLock:
         self.file = None if directory is None else directory / f"{name}.lock"
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the lock; where it cannot be had at all, go on without."""
+    def hold(self, timeout: float | None = None) -> Iterator[None]:
+        """Hold the lock; where it cannot be had at all, go on without.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait; None: for ever, in the kernel's queue.
+
+        Raises
+        ------
+        LockTimeout
+            If it was not to be had in that time.
+        """
         descriptor = self._open()
         if descriptor is None:
             yield
             return
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._take(descriptor, timeout)
             yield
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has it open, too
             os.close(descriptor)
+
+    def _take(self, descriptor: int, timeout: float | None) -> None:
+        if timeout is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    holder, advice = (
+                        "another process of this node",
+                        "Is it stopped? `fuser` names it.",
+                    )
+                    raise LockTimeout(str(self.file), timeout, holder, advice=advice) from None
+                time.sleep(LOOK_EVERY)
+            else:
+                return
 
     def _open(self) -> int | None:
         if self.file is None:

@@ -7,14 +7,20 @@ the lock file. In local mode the ladder ends at the node, and SQLite's own locks
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
-from flufl.lock import Lock, LockError, NotLockedError, TimeOutError
+from flufl.lock import AlreadyLockedError, Lock, LockError, NotLockedError, TimeOutError
 
 from slurmband.errors import LockTimeout
 from slurmband.locks.host import HostLock
 from slurmband.locks.link import LinkLock
 
+_ADVICE: Final = (
+    "It is never taken from a process that may be alive: if that process or its node is gone for good, "
+    "delete the lock file; otherwise wait."
+)
 #: Asks freshly whether all locks are still held.
 StillMine = Callable[[], bool]
 
@@ -28,7 +34,7 @@ class Ladder:
     link : flufl.lock.Lock, optional
         None in local mode.
     timeout : float, optional
-        Seconds to wait for the shared lock before saying who holds it; None: for ever.
+        Seconds to wait for each lock before saying who holds it; None: for ever.
     """
 
     def __init__(
@@ -46,9 +52,9 @@ class Ladder:
         Raises
         ------
         LockTimeout
-            If the shared lock was not to be had in time.
+            If a lock was not to be had in time.
         """
-        with self._threads, self.host.hold():
+        with self._threads, self.host.hold(self.timeout):
             if self.link is None:
                 yield _always
                 return
@@ -61,12 +67,19 @@ class Ladder:
                     self.link.unlock()
 
     def _take(self, link: Lock) -> None:
-        timeout = None if self.timeout is None else max(1, round(self.timeout))
+        ours = isinstance(link, LinkLock)
+        timeout = None if self.timeout is None else timedelta(seconds=self.timeout)
         try:
             link.lock(timeout=timeout)
+        except AlreadyLockedError:
+            if ours:
+                raise  # the thread lock above makes this impossible
+            # Stock flufl.lock says so when its LINK worked and the reply was lost: it is taken.
         except TimeOutError as error:
             holder = link.holder if isinstance(link, LinkLock) else "another process"
-            raise LockTimeout(str(Path(link.lockfile)), self.timeout or 0.0, holder) from error
+            raise LockTimeout(
+                str(Path(link.lockfile)), self.timeout or 0.0, holder, advice=_ADVICE
+            ) from error
 
 
 def _always() -> bool:

@@ -41,11 +41,13 @@ def intend(
 
 def queued(tx: Transaction, submission: int, array_job_id: int, indices: Iterable[int]) -> None:
     """Record the array's id and its elements; harmless where a worker was quicker to tell."""
-    tx.connection.execute(
+    written = tx.connection.execute(
         update(submissions)
         .where(submissions.c.id == submission, submissions.c.status != "refused")
         .values(status="queued", array_job_id=array_job_id, error=None)
     )
+    if written.rowcount != 1:
+        return
     known = set(
         tx.connection.execute(
             select(elements.c.array_task_id).where(elements.c.submission == submission)

@@ -35,7 +35,7 @@ def counts(tx: Transaction) -> dict[TaskState, int]:
 def active_for(tx: Transaction, labels: Collection[str]) -> int:
     """Count the tasks that a worker with these labels could still come to run."""
     query = select(task_counts.c.requirements, func.sum(task_counts.c.n)).where(
-        task_counts.c.state.in_(ACTIVE), task_counts.c.n > 0
+        task_counts.c.state.in_(ACTIVE)
     )
     rows = tx.connection.execute(query.group_by(task_counts.c.requirements))
     return sum(n for requirements, n in rows if set(json.loads(requirements)) <= set(labels))

@@ -180,3 +180,10 @@ def test_where_no_host_lock_can_be_had_it_goes_on_without(tmp_path: Path, spoilt
         pass
 
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_who_waits_in_vain_behind_a_process_of_this_node_is_told(host: HostLock) -> None:
+    told = pytest.raises(LockTimeout, match="another process of this node")
+
+    with host.hold(), told, host.hold(0.05):
+        pass
