@@ -1,37 +1,26 @@
 """Graphband: iterate over a graph of tasks from any number of processes."""
 
-import atexit
-import dataclasses
-import logging
 import os
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from tqdm import tqdm
-
 from slurmband.clock import SystemClock
-from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.attempts import Claim
 from slurmband.domain.graph import Graph, check
 from slurmband.domain.task import Task
-from slurmband.errors import BandStopped, GraphChanged, SlurmbandError, UsageError, WorkerLost
-from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, at_exit, failure
-from slurmband.graphband.life import Life, Report, Round
+from slurmband.errors import UsageError
+from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
+from slurmband.graphband.life import Round
+from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
-from slurmband.graphband.signals import Drain
-from slurmband.graphband.waiting import Lookout
 from slurmband.liveness.notice import Notice
 from slurmband.locks import Lock
 from slurmband.locks.link import LinkLock
-from slurmband.slurm.environment import element_from
-from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import queries, registration
 from slurmband.store.database import Store
 from slurmband.store.registration import Budgets
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GraphSource = Iterable[Task[T]] | Callable[[], Iterable[Task[T]]]
@@ -130,18 +119,10 @@ class Graphband(Generic[T]):
         self._clock = SystemClock()
         self._graph: Graph | None = None
         self._store: Store | None = None
-        self._life: Life | None = None
-        self._lookout: Lookout | None = None
-        self._drain = Drain(self._forward)
+        self._made_loop: Loop[T] | None = None
+        self._iteration: Generator[Task[T], None, None] | None = None
         self._entered = False
         self._interrupts = False
-        self._closing = False
-        self._held: Claim | None = None
-        self._began = 0.0
-        self._reports: list[Report] = []
-        self._loop: Iterator[Task[T]] | None = None
-        self._bar: Any = None
-        self._slurm = SlurmQueue(monotonic=self._clock.monotonic)
 
     @classmethod
     def over(cls, items: Iterable[Any], **options: Any) -> "Graphband[Any]":
@@ -160,9 +141,10 @@ class Graphband(Generic[T]):
     def __iter__(self) -> Iterator[Task[T]]:
         """Yield tasks for as long as this worker can claim one."""
         self._finish_abandoned()
-        self._closing = False
-        self._loop = self._iterate()
-        return self._loop
+        if self._made_loop is not None:
+            self._made_loop.closing = False
+        self._iteration = self._iterate()
+        return self._iteration
 
     def __len__(self) -> int:
         """Return the number of tasks in this program's graph."""
@@ -180,10 +162,11 @@ class Graphband(Generic[T]):
     ) -> None:
         if error is not None and self._held is not None:
             interrupted = isinstance(error, KeyboardInterrupt)
-            self._end_task(INTERRUPTED if interrupted else failure(error))
+            self._loop.end_task(INTERRUPTED if interrupted else failure(error))
         self._finish_abandoned()
         self._entered = False
-        self._leave()
+        if self._made_loop is not None:
+            self._made_loop.leave()
 
     def run(self, function: Callable[[Task[T]], object], *, wait: bool = True) -> Round:
         """Run `function` on every task this worker can get, and record how each ended.
@@ -207,16 +190,16 @@ class Graphband(Generic[T]):
                 function(one)
             return Round(completed=len(self), total=len(self))
         self._finish_abandoned()
-        found = Round()
+        loop = self._loop
         try:
             while True:
-                task, found = self._next(wait=wait)
+                task, found = loop.next(wait=wait)
                 if task is None:
                     return found
-                self._end_task(self._attempt(function, task))
+                loop.attempt(function, task)
         finally:
             if not self._entered:
-                self._leave()
+                loop.leave()
 
     def register(self) -> int:
         """Make this program's graph the registered one, as its next revision.
@@ -239,34 +222,37 @@ class Graphband(Generic[T]):
 
     def close(self) -> None:
         """End the loop after the task in hand, which counts as completed."""
-        self._closing = True
+        if not self.options.disabled:
+            self._loop.closing = True
 
     def still_mine(self, task: Task[T]) -> bool:
         """Ask whether this worker still holds the task, before doing what cannot be undone."""
         if self.options.disabled:
             return True
-        held, life = self._held, self._life
-        if held is None or life is None or held.task != task.id or life.heartbeat.lost:
+        held = self._held
+        if held is None or held.task != task.id or self._loop.begun().heartbeat.lost:
             return False
         with self.store.read() as tx:
             return queries.outcome_of(tx, held.attempt) is None
 
     def attempt_dir(self, task: Task[T]) -> Path:
         """Make and return a directory of this attempt's own, shared with no other attempt."""
-        number = self._held.attempt if self._held is not None and self._held.task == task.id else 0
-        path = self.store.layout.attempts / str(number)
+        held = self._held
+        if held is None or held.task != task.id:
+            raise UsageError(f"task {task.id!r} is not in hand: a directory belongs to an attempt.")
+        path = self.store.layout.attempts / str(held.attempt)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     @property
     def draining(self) -> bool:
         """Whether this worker was asked to leave, by SIGTERM or SIGUSR1."""
-        return bool(self._drain)
+        return self._made_loop is not None and bool(self._made_loop.drain)
 
     @property
     def identifier(self) -> str:
         """Name of this worker, such as ``36_1``."""
-        return self._begun().worker.name
+        return self._loop.begun().worker.name
 
     @property
     def labels(self) -> frozenset[str]:
@@ -288,9 +274,9 @@ class Graphband(Generic[T]):
     @property
     def iterator(self) -> Any:
         """The progress bar of the present loop."""
-        if self._bar is None:
+        if self._made_loop is None or self._made_loop.bar is None:
             raise UsageError("there is no progress bar yet: it exists once the loop has started.")
-        return self._bar
+        return self._made_loop.bar
 
     @property
     def has_more_jobs(self) -> bool:
@@ -320,174 +306,51 @@ class Graphband(Generic[T]):
         """Leave after the task in hand at the first Ctrl-C, as `slurmband work` does."""
         self._interrupts = True
 
-    # --- the loop ---------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
-    def _iterate(self) -> Iterator[Task[T]]:
+    def _iterate(self) -> Generator[Task[T], None, None]:
         if self.options.disabled:
             yield from self.graph
             return
+        loop = self._loop
         try:
             while True:
-                task, _ = self._next(wait=self._wait)
+                task, _ = loop.next(wait=self._wait)
                 if task is None:
                     return
                 try:
                     yield task
                 except GeneratorExit:
-                    if self._held is not None:
-                        self._end_task(ABANDONED)
+                    if loop.held is not None:
+                        loop.end_task(ABANDONED)
                     raise
-                self._end_task(COMPLETED)
-                if self._closing:
+                loop.end_task(COMPLETED)
+                if loop.closing:
                     return
         finally:
             if not self._entered:
-                self._leave()
+                loop.leave()
 
-    def _next(self, *, wait: bool) -> tuple[Task[T] | None, Round]:
-        """Report, and return the next task, or None when it is time to leave."""
-        while True:
-            life, lookout = self._begun(), self._lookout
-            assert lookout is not None
-            lookout.remember()
-            fresh = life.heartbeat.fresh()
-            want = fresh and not self._drain and not self._closing
-            try:
-                found = life.round(self._reports, want=want)
-            except WorkerLost as lost:
-                self._mourn(life, lost)
-                continue
-            self._reports = []
-            self._tell(found)
-            if found.registered is not None:
-                raise GraphChanged(found.registered, self.graph.digest)
-            if found.stopped_by is not None:
-                raise BandStopped(found.stopped_by)
-            if found.claim is not None:
-                lookout.reap_if_due()
-                return self._begin_task(found.claim), found
-            if self._drain:
-                log.info("worker=%s leaves: %s", life.worker.name, self._drain.asked_by)
-                return None, found
-            if self._closing or (fresh and (found.left == 0 or not wait)):
-                return None, found
-            if not fresh:
-                log.warning("worker=%s cannot beat: it claims nothing meanwhile", life.worker.name)
-            lookout.wait(self._drain.__bool__ if fresh else life.heartbeat.fresh)
-
-    def _begin_task(self, held: Claim) -> Task[T]:
-        life = self._begun()
-        self._held = held
-        self._began = time.monotonic()
-        life.journal.begun(held.attempt)
-        log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
-        return dataclasses.replace(self.graph.tasks[held.task], attempt=held.number)
-
-    def _attempt(self, function: Callable[[Task[T]], object], task: Task[T]) -> Ending:
-        try:
-            function(task)
-        except KeyboardInterrupt:
-            self._end_task(INTERRUPTED)
-            raise
-        except (Exception, SystemExit) as error:  # the loop's edge: it is an outcome
-            return failure(error)
-        return COMPLETED
-
-    def _end_task(self, ending: Ending) -> None:
-        """Write down how the task in hand ended; the next round reports it."""
-        held, life = self._held, self._life
-        assert held is not None
-        assert life is not None
-        self._held = None
-        self._reports.append((held, ending))
-        life.journal.ended(held.attempt, ending)
-        log.log(
-            logging.WARNING if ending.outcome is Outcome.FAILED else logging.INFO,
-            "task=%s attempt=%d worker=%s %s after %.2f s%s",
-            *(held.task, held.number, life.worker.name, ending.outcome),
-            *(time.monotonic() - self._began, f": {ending.reason}" if ending.reason else ""),
-        )
-
-    # --- lives ------------------------------------------------------------------------------------
-
-    def _begun(self) -> Life:
-        """Return the present incarnation, beginning one where there is none."""
-        if self._life is not None and self._life.pid != os.getpid():
-            raise SlurmbandError(
-                "this band belongs to another process. Make a Graphband of its own after a fork."
-            )
-        if self._life is None:
-            element = element_from(os.environ)
-            self._life = Life(self.store, self.graph, self.options, self._clock, element)
-            self._lookout = Lookout(
+    @property
+    def _loop(self) -> Loop[T]:
+        """The worker loop; made when first asked for."""
+        if self._made_loop is None:
+            self._made_loop = Loop(
                 self.store,
-                self._life.worker.key,
-                interval=self.options.heartbeat_interval,
-                timeout=self.options.heartbeat_timeout,
-                ask_slurm=self._slurm.ended,
-                clock=self._clock,
+                self.graph,
+                self.options,
+                self._clock,
+                tqdm_kwargs=self._tqdm_kwargs,
+                interrupts=self._interrupts,
             )
-            self._drain.listen(interrupts=self._interrupts)
-            self._life.heartbeat.hear_signals()
-            atexit.register(self._at_exit)
-        return self._life
+        return self._made_loop
 
-    def _leave(self) -> None:
-        """Report what is still to be reported, and end this incarnation."""
-        life, self._life = self._life, None
-        if life is None or life.pid != os.getpid():
-            return
-        reports, self._reports = self._reports, []
-        try:
-            self._tell(life.leave(reports, Reason.DRAINED if self._drain else Reason.LEFT))
-        finally:
-            self._drain.restore()
-            atexit.unregister(self._at_exit)
-            if self._bar is not None:
-                self._bar.close()
-
-    def _mourn(self, life: Life, lost: WorkerLost) -> None:
-        """Learn that this incarnation was judged lost; the next round begins another."""
-        log.warning("%s; going on as a new incarnation", lost)
-        for held, _ in self._reports:
-            self._say_refused(held)
-        self._reports = []
-        self._life = None
-        life.abandon()
+    @property
+    def _held(self) -> Claim | None:
+        return None if self._made_loop is None else self._made_loop.held
 
     def _finish_abandoned(self) -> None:
-        """Close a loop that was left without being closed, so that its task is recorded."""
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.close()  # type: ignore[attr-defined]  # it is a generator
-
-    def _at_exit(self) -> None:
-        if self._life is not None and self._life.pid == os.getpid():
-            if self._held is not None:
-                self._end_task(at_exit())
-            self._finish_abandoned()
-            self._leave()
-
-    def _forward(self, number: int) -> None:
-        if self._life is not None:
-            self._life.heartbeat.forward(number)
-
-    # --- what people see --------------------------------------------------------------------------
-
-    def _tell(self, found: Round) -> None:
-        for held in found.refused:
-            self._say_refused(held)
-        if self._bar is None and found.total:
-            defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
-            self._bar = tqdm(**(defaults | self._tqdm_kwargs))
-        if self._bar is not None and found.total:
-            self._bar.total = found.total
-            self._bar.n = found.completed
-            self._bar.refresh()
-
-    def _say_refused(self, held: Claim) -> None:
-        log.warning(
-            "task=%s attempt=%d: the report was refused, since the claim had been revoked; "
-            "the task is somebody else's now",
-            *(held.task, held.number),
-        )
+        """Close an iteration that was left without being closed, so that its task is recorded."""
+        iteration, self._iteration = self._iteration, None
+        if iteration is not None:
+            iteration.close()

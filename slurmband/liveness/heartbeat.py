@@ -89,8 +89,11 @@ class Heartbeat:
     def hear_signals(self) -> None:
         """Have the interpreter's C handler forward signals, however busy Python is.
 
-        Main thread only. Where the program has a wake-up descriptor of its own, it keeps it.
+        Where the program has a wake-up descriptor of its own, or runs the band in another thread than
+        the main one, nothing is done: then Python's own handler tells the guardian, a little later.
         """
+        if threading.current_thread() is not threading.main_thread():
+            return
         before = signal.set_wakeup_fd(self._signals_out, warn_on_full_buffer=False)
         if before == -1:
             self._old_wakeup = before

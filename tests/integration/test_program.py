@@ -268,3 +268,16 @@ def test_a_database_that_is_deleted_is_missed_and_not_made_anew(band: Band) -> N
 
     assert "unable to open database file" in band.log()
     assert not (band.folder / "x.sqlite").exists()
+
+
+def test_a_band_may_be_worked_on_in_a_thread(band: Band) -> None:
+    program = band.write(
+        "own.py",
+        HEAD + "import threading\n"
+        "worker = threading.Thread(target=lambda: Graphband(TASKS).run(print))\n"
+        "worker.start()\nworker.join()\n",
+    )
+
+    assert band.start(program).wait() == 0, band.log()
+
+    assert set(outcomes(band).values()) == {"completed"}

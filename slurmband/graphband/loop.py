@@ -1,0 +1,233 @@
+"""The loop of one worker: begin a life, report and claim, begin and end tasks, leave."""
+
+import atexit
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from tqdm import tqdm
+
+from slurmband.clock import Clock
+from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.graph import Graph
+from slurmband.domain.task import Task
+from slurmband.errors import BandStopped, GraphChanged, SlurmbandError, WorkerLost
+from slurmband.graphband.endings import COMPLETED, INTERRUPTED, at_exit, failure
+from slurmband.graphband.life import Life, Report, Round
+from slurmband.graphband.options import Options
+from slurmband.graphband.signals import Drain
+from slurmband.graphband.waiting import Lookout
+from slurmband.slurm.environment import element_from
+from slurmband.slurm.queue import SlurmQueue
+from slurmband.store.database import Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Loop(Generic[T]):
+    """What a Graphband does between its first claim and its leave; it may begin anew afterwards.
+
+    Parameters
+    ----------
+    store : Store
+    graph : Graph
+    options : Options
+    clock : Clock
+    tqdm_kwargs : mapping
+        For the progress bar.
+    interrupts : bool
+        Whether SIGINT, too, asks this worker to leave.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        graph: Graph,
+        options: Options,
+        clock: Clock,
+        *,
+        tqdm_kwargs: Mapping[str, Any],
+        interrupts: bool,
+    ) -> None:
+        self._store = store
+        self._graph = graph
+        self._options = options
+        self._clock = clock
+        self._tqdm_kwargs = tqdm_kwargs
+        self._interrupts = interrupts
+        self._slurm = SlurmQueue(monotonic=clock.monotonic)
+        self._life: Life | None = None
+        self._lookout: Lookout | None = None
+        self._reports: list[Report] = []
+        self._began = 0.0
+        self.drain = Drain(self._forward)
+        self.bar: Any = None
+        #: The claim in hand.
+        self.held: Claim | None = None
+        #: Set to end the loop after the task in hand.
+        self.closing = False
+
+    # --- rounds -----------------------------------------------------------------------------------
+
+    def next(self, *, wait: bool) -> tuple[Task[T] | None, Round]:
+        """Report, and return the next task, or None when it is time to leave.
+
+        Raises
+        ------
+        GraphChanged
+            If a newer graph than this program's was registered.
+        BandStopped
+            If a task failed and the policy is to stop.
+        """
+        while True:
+            life, lookout = self.begun(), self._lookout
+            assert lookout is not None
+            lookout.remember()
+            fresh = life.heartbeat.fresh()
+            try:
+                found = life.round(
+                    self._reports, want=fresh and not self.drain and not self.closing
+                )
+            except WorkerLost as lost:
+                self._mourn(life, lost)
+                continue
+            self._reports = []
+            self._tell(found)
+            if found.registered is not None:
+                raise GraphChanged(found.registered, self._graph.digest)
+            if found.stopped_by is not None:
+                raise BandStopped(found.stopped_by)
+            if found.claim is not None:
+                lookout.reap_if_due()
+                return self._begin_task(found.claim), found
+            if self.drain:
+                log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
+                return None, found
+            if self.closing or (fresh and (found.left == 0 or not wait)):
+                return None, found
+            if not fresh:
+                log.warning("worker=%s cannot beat: it claims nothing meanwhile", life.worker.name)
+            lookout.wait(self.drain.__bool__ if fresh else life.heartbeat.fresh)
+
+    def _begin_task(self, held: Claim) -> Task[T]:
+        life = self.begun()
+        self.held = held
+        self._began = self._clock.monotonic()
+        life.journal.begun(held.attempt)
+        log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
+        return dataclasses.replace(self._graph.tasks[held.task], attempt=held.number)
+
+    def attempt(self, function: Callable[[Task[T]], object], task: Task[T]) -> None:
+        """Run `function` on the task in hand, and write down how it ended."""
+        try:
+            function(task)
+        except KeyboardInterrupt:
+            self.end_task(INTERRUPTED)
+            raise
+        except (Exception, SystemExit) as error:  # the loop's edge: it is an outcome
+            self.end_task(failure(error))
+        else:
+            self.end_task(COMPLETED)
+
+    def end_task(self, ending: Ending) -> None:
+        """Write down how the task in hand ended; the next round reports it."""
+        held, life = self.held, self._life
+        assert held is not None
+        assert life is not None
+        self.held = None
+        self._reports.append((held, ending))
+        life.journal.ended(held.attempt, ending)
+        log.log(
+            logging.WARNING if ending.outcome is Outcome.FAILED else logging.INFO,
+            "task=%s attempt=%d worker=%s %s after %.2f s%s",
+            *(held.task, held.number, life.worker.name, ending.outcome),
+            self._clock.monotonic() - self._began,
+            f": {ending.reason}" if ending.reason else "",
+        )
+
+    # --- lives ------------------------------------------------------------------------------------
+
+    def begun(self) -> Life:
+        """Return the present incarnation, beginning one where there is none."""
+        if self._life is None:
+            self._life = self._begin()
+        if self._life.pid != os.getpid():
+            raise SlurmbandError(
+                "this band belongs to another process. Make a Graphband of its own after a fork."
+            )
+        return self._life
+
+    def _begin(self) -> Life:
+        life = Life(self._store, self._graph, self._options, self._clock, element_from(os.environ))
+        self._lookout = Lookout(
+            self._store,
+            life.worker.key,
+            interval=self._options.heartbeat_interval,
+            timeout=self._options.heartbeat_timeout,
+            ask_slurm=self._slurm.ended,
+            clock=self._clock,
+        )
+        self.drain.listen(interrupts=self._interrupts)
+        life.heartbeat.hear_signals()
+        atexit.register(self._at_exit)
+        self.bar = None
+        return life
+
+    def leave(self) -> None:
+        """Report what is still to be reported, and end this incarnation."""
+        life, self._life = self._life, None
+        if life is None or life.pid != os.getpid():
+            return
+        reports, self._reports = self._reports, []
+        try:
+            self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))
+        finally:
+            self.drain.restore()
+            atexit.unregister(self._at_exit)
+            if self.bar is not None:
+                self.bar.close()
+
+    def _mourn(self, life: Life, lost: WorkerLost) -> None:
+        """Learn that this incarnation was judged lost; the next round begins another."""
+        log.warning("%s; going on as a new incarnation", lost)
+        for held, _ in self._reports:
+            _say_refused(held)
+        self._reports = []
+        self._life = None
+        life.abandon()
+
+    def _at_exit(self) -> None:
+        """Record a loop that the interpreter's end finds open."""
+        if self._life is not None and self._life.pid == os.getpid():
+            if self.held is not None:
+                self.end_task(at_exit())
+            self.leave()
+
+    def _forward(self, number: int) -> None:
+        if self._life is not None:
+            self._life.heartbeat.forward(number)
+
+    # --- what people see --------------------------------------------------------------------------
+
+    def _tell(self, found: Round) -> None:
+        for held in found.refused:
+            _say_refused(held)
+        if self.bar is None and found.total:
+            defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
+            self.bar = tqdm(**(defaults | dict(self._tqdm_kwargs)))
+        if self.bar is not None and found.total:
+            self.bar.total = found.total
+            self.bar.n = found.completed
+            self.bar.refresh()
+
+
+def _say_refused(held: Claim) -> None:
+    log.warning(
+        "task=%s attempt=%d: the report was refused, since the claim had been revoked; "
+        "the task is somebody else's now",
+        *(held.task, held.number),
+    )
