@@ -212,9 +212,10 @@ class Store:
         @event.listens_for(engine, "connect")
         def _set_pragmas(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
-            for pragma in pragmas:
-                cursor.execute(f"PRAGMA {pragma}").fetchall()
+            said = {pragma: cursor.execute(f"PRAGMA {pragma}").fetchall() for pragma in pragmas}
             cursor.close()
+            if said["journal_mode = WAL"] != [("wal",)]:
+                raise DatabaseFault(str(path), "SQLite would not use write-ahead logging here")
 
         return engine
 
@@ -231,16 +232,18 @@ class Store:
         if not path.exists():
             _make_file(path, self.mode)
             choose(path, forced=self.mode, kept=_kept_mode(path), mount=self.mount)
-        with self.transaction() as tx:
-            version = tx.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if version == 0:
-                metadata.create_all(tx.connection, checkfirst=False)
-                tx.connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version > SCHEMA_VERSION:
-                raise DatabaseRefused(
-                    f"{path} has schema version {version}; this slurmband knows versions up to "
-                    f"{SCHEMA_VERSION}. Use the newer slurmband that wrote it, or another database."
-                )
+        with self.read() as tx:
+            version = _schema_version(tx)
+        if version > SCHEMA_VERSION:
+            raise DatabaseRefused(
+                f"{path} has schema version {version}; this slurmband knows versions up to "
+                f"{SCHEMA_VERSION}. Use the newer slurmband that wrote it, or another database."
+            )
+        if version == 0:
+            with self.transaction() as tx:
+                if _schema_version(tx) == 0:  # nobody was quicker
+                    metadata.create_all(tx.connection, checkfirst=False)
+                    tx.connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 _PRAGMAS: Final = {
@@ -326,6 +329,10 @@ def _make_file(path: Path, mode: Mode) -> None:
     with suppress(FileExistsError):
         os.link(unfinished, path)
     unfinished.unlink()
+
+
+def _schema_version(tx: Transaction) -> int:
+    return int(tx.connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 def _commit(connection: Connection) -> None:
