@@ -160,7 +160,7 @@ class Graphband(Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None and self._held is not None:
+        if error is not None and self._held is not None and not self._loop.of_parent:
             interrupted = isinstance(error, KeyboardInterrupt)
             self._loop.end_task(INTERRUPTED if interrupted else failure(error))
         self._finish_abandoned()
@@ -321,7 +321,7 @@ class Graphband(Generic[T]):
                 try:
                     yield task
                 except GeneratorExit:
-                    if loop.held is not None:
+                    if loop.held is not None and not loop.of_parent:
                         loop.end_task(ABANDONED)
                     raise
                 loop.end_task(COMPLETED)

@@ -126,18 +126,20 @@ class Loop(Generic[T]):
         try:
             function(task)
         except KeyboardInterrupt:
-            self.end_task(INTERRUPTED)
+            if not self.of_parent:
+                self.end_task(INTERRUPTED)
             raise
         except (Exception, SystemExit) as error:  # the loop's edge: it is an outcome
+            if self.of_parent:
+                raise  # a child that was forked in the task ends as its own code says
             self.end_task(failure(error))
         else:
             self.end_task(COMPLETED)
 
     def end_task(self, ending: Ending) -> None:
         """Write down how the task in hand ended; the next round reports it."""
-        held, life = self.held, self._life
+        held, life = self.held, self.begun()
         assert held is not None
-        assert life is not None
         self.held = None
         self._reports.append((held, ending))
         life.journal.ended(held.attempt, ending)
@@ -151,11 +153,16 @@ class Loop(Generic[T]):
 
     # --- lives ------------------------------------------------------------------------------------
 
+    @property
+    def of_parent(self) -> bool:
+        """Whether this is a forked child, which must not speak for its parent."""
+        return self._life is not None and self._life.pid != os.getpid()
+
     def begun(self) -> Life:
         """Return the present incarnation, beginning one where there is none."""
         if self._life is None:
             self._life = self._begin()
-        if self._life.pid != os.getpid():
+        if self.of_parent:
             raise SlurmbandError(
                 "this band belongs to another process. Make a Graphband of its own after a fork."
             )
@@ -179,9 +186,9 @@ class Loop(Generic[T]):
 
     def leave(self) -> None:
         """Report what is still to be reported, and end this incarnation."""
-        life, self._life = self._life, None
-        if life is None or life.pid != os.getpid():
+        if self._life is None or self.of_parent:
             return
+        life, self._life = self._life, None
         reports, self._reports = self._reports, []
         try:
             self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))
@@ -202,7 +209,7 @@ class Loop(Generic[T]):
 
     def _at_exit(self) -> None:
         """Record a loop that the interpreter's end finds open."""
-        if self._life is not None and self._life.pid == os.getpid():
+        if self._life is not None and not self.of_parent:
             if self.held is not None:
                 self.end_task(at_exit())
             self.leave()

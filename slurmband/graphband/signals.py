@@ -1,8 +1,10 @@
 """Signals that ask a worker to leave: they set a flag, and the loop looks at it between tasks."""
 
 import logging
+import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Final
@@ -45,6 +47,7 @@ class Drain:
         for number in wanted:
             if signal.getsignal(number) in free:
                 self._before[number] = signal.signal(number, self._on_signal)
+        _LISTENING.add(self)
 
     def restore(self) -> None:
         """Give the signals back as they were."""
@@ -60,3 +63,17 @@ class Drain:
             log.warning("%s: leaving after the task in hand; once more to leave now", name)
         self.asked_by = self.asked_by or name
         self._forward(number)
+
+
+#: Who took signals over in this process. A forked child is another process: a pool of the user's ends
+#: its workers by SIGTERM, which must end them, and must not reach the worker's guardian.
+_LISTENING: Final["weakref.WeakSet[Drain]"] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for drain in list(_LISTENING):
+        drain.restore()
+    _LISTENING.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -97,12 +98,14 @@ class Heartbeat:
         before = signal.set_wakeup_fd(self._signals_out, warn_on_full_buffer=False)
         if before == -1:
             self._old_wakeup = before
+            _HEARING.add(self)
         else:
             signal.set_wakeup_fd(before)
 
     def stop(self) -> None:
         """End the guardian."""
         self._closing = True
+        _HEARING.discard(self)
         if self._old_wakeup is not None and threading.current_thread() is threading.main_thread():
             signal.set_wakeup_fd(self._old_wakeup)
         self._guardian.kill()
@@ -131,3 +134,16 @@ class Heartbeat:
                 return
             log.warning("the guardian ended alone (status %d): starting another", status)
             self._guardian = self._start()
+
+
+#: Who hears this process's signals. What is sent to a forked child is not meant for the worker.
+_HEARING: Final["weakref.WeakSet[Heartbeat]"] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    if _HEARING:
+        signal.set_wakeup_fd(-1)
+        _HEARING.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -281,3 +281,55 @@ def test_a_band_may_be_worked_on_in_a_thread(band: Band) -> None:
     assert band.start(program).wait() == 0, band.log()
 
     assert set(outcomes(band).values()) == {"completed"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for task in Graphband([Task('a')]):\n    work()\n",
+        "Graphband([Task('a')]).run(work)\n",
+        "with Graphband([Task('a')]) as band:\n    for task in band:\n        work()\n",
+    ],
+    ids=["bare", "run", "with"],
+)
+@pytest.mark.parametrize("leave", ["sys.exit(0)", "return", "1 / 0"])
+def test_a_forked_child_writes_nothing_into_its_parents_journal(
+    band: Band, body: str, leave: str
+) -> None:
+    program = band.write(
+        "own.py",
+        HEAD + "import os, signal\n"
+        "def work(task=None):\n"
+        "    child = os.fork()\n"
+        f"    if not child:\n        {leave}\n"
+        "    os.waitpid(child, 0)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n" + body,
+    )
+
+    band.start(program).wait()
+    band.cli("reap-dead")
+
+    (row,) = band.json("where", "a")
+    assert (row["outcome"], row["reason"]) == ("killed", "killed"), band.log()
+
+
+def test_a_child_of_the_user_can_be_ended_by_sigterm(band: Band) -> None:
+    program = band.write(
+        "own.py",
+        HEAD + "import multiprocessing\n"
+        "for task in Graphband(TASKS):\n"
+        "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=[60])\n"
+        "    child.start()\n"
+        "    time.sleep(0.3)\n"
+        "    child.terminate()\n"
+        "    child.join(5)\n"
+        "    print('ended by', child.exitcode, flush=True)\n"
+        "    child.kill()\n"
+        "    time.sleep(1.0)\n",
+    )
+
+    process = band.start(program, SLURMBAND_RELEASE_AFTER="0.3")
+
+    assert process.wait() == 0, band.log()
+    assert band.log().count("ended by -15") == 3
+    assert outcomes(band) == dict.fromkeys("abc", "completed")
