@@ -239,7 +239,8 @@ def _report(request: Request, arrays: list[Queued], *, parsable: bool) -> None:
 
 
 def _say(*lines: str) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()  # before what --wait shows on standard error
 
 
 def add_to(app: typer.Typer) -> None:
