@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from slurmband.domain.attempts import Ending, Outcome
+from slurmband.store import queries, transitions
+from slurmband.store.database import Store
 from tests.integration.band import Band, wait_for
 
 pytestmark = pytest.mark.integration
@@ -182,6 +185,25 @@ def test_a_frozen_worker_whose_task_still_runs_elsewhere_changes_nothing(band: B
 
     wait_for(lambda: band.tasks()["only"]["state"] == "completed", what="the task completed")
     assert [row["outcome"] for row in band.json("where", "only")].count("completed") == 1
+
+
+def test_a_claim_that_was_taken_from_a_living_worker_is_refused_and_it_goes_on(band: Band) -> None:
+    band.write("holding.py", HOLDING)
+    begin(band)
+    store = Store(band.folder / "slurmband.sqlite")
+    with store.transaction() as tx:
+        (held,) = queries.open_claims(tx, 1)
+        transitions.close(tx, held, Ending(Outcome.RELEASED, "by hand"), now=1.0)
+
+    (band.folder / "go").touch()
+
+    assert band.started[-1].wait(timeout=60) == 0
+    assert "task=only attempt=1: the report was refused" in band.log()
+    rows = band.json("where", "only")
+    assert [(row["outcome"], row["worker"]) for row in rows] == [
+        ("released", rows[0]["worker"]),
+        ("completed", rows[0]["worker"]),
+    ]
 
 
 def test_work_that_ended_but_was_not_reported_is_not_done_again(band: Band) -> None:

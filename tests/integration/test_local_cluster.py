@@ -127,6 +127,16 @@ def test_a_program_with_its_own_loop_is_submitted_after_two_dashes(band: Band) -
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
 
 
+def test_workers_that_never_registered_a_task_are_no_success(band: Band) -> None:
+    done = band.cli(
+        *("submit", "--cluster", "local", "--array", 1, "--wait"),
+        *("--", "python", "-c", "raise SystemExit(3)"),
+        code=69,
+    )
+
+    assert "its workers registered no task" in done.stderr
+
+
 def test_a_tasks_failure_is_kept_with_its_traceback_and_retry_mends_it(band: Band) -> None:
     band.write(
         "flaky.py",

@@ -313,12 +313,20 @@ def test_a_forked_child_writes_nothing_into_its_parents_journal(
     assert (row["outcome"], row["reason"]) == ("killed", "killed"), band.log()
 
 
-def test_a_child_of_the_user_can_be_ended_by_sigterm(band: Band) -> None:
+@pytest.mark.parametrize(
+    ("handler", "code"),
+    [("signal.SIG_DFL", "-15"), ("lambda *_: sys.exit(7)", "7")],
+    ids=["by default", "by a handler of its own"],
+)
+def test_a_child_of_the_user_can_be_ended_by_sigterm(band: Band, handler: str, code: str) -> None:
     program = band.write(
         "own.py",
-        HEAD + "import multiprocessing\n"
+        HEAD + "import multiprocessing, signal\n"
+        "def idle():\n"
+        f"    if {handler} is not signal.SIG_DFL: signal.signal(signal.SIGTERM, {handler})\n"
+        "    time.sleep(60)\n"
         "for task in Graphband(TASKS):\n"
-        "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=[60])\n"
+        "    child = multiprocessing.get_context('fork').Process(target=idle)\n"
         "    child.start()\n"
         "    time.sleep(0.3)\n"
         "    child.terminate()\n"
@@ -331,5 +339,5 @@ def test_a_child_of_the_user_can_be_ended_by_sigterm(band: Band) -> None:
     process = band.start(program, SLURMBAND_RELEASE_AFTER="0.3")
 
     assert process.wait() == 0, band.log()
-    assert band.log().count("ended by -15") == 3
+    assert band.log().count(f"ended by {code}") == 3
     assert outcomes(band) == dict.fromkeys("abc", "completed")
