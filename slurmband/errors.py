@@ -205,6 +205,18 @@ class SlurmRefused(EnvironmentFault):
         )
 
 
+class QueueUnknown(EnvironmentFault):
+    """squeue did not answer: what is queued cannot be told."""
+
+    exit_code = 68
+
+    def __init__(self, stderr: str) -> None:
+        super().__init__(
+            f"squeue did not answer ({stderr.strip() or 'no output'}), so that it cannot be told what "
+            "is queued. Try again when `squeue --me` answers."
+        )
+
+
 class SubmissionUnknown(EnvironmentFault):
     """sbatch was called and its reply was lost: the array may or may not be queued."""
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from slurmband.domain.attempts import Reason
 from slurmband.domain.workers import Element
-from slurmband.errors import SlurmMissing
+from slurmband.errors import QueueUnknown, SlurmMissing
 from slurmband.slurm.command import Run, run
 
 log = logging.getLogger(__name__)
@@ -119,8 +119,16 @@ class SlurmQueue:
         return found
 
     def array_with_comment(self, token: str) -> int | None:
-        """Return the array (or job) of this user whose comment holds `token`; None if none is seen."""
+        """Return the array (or job) of this user whose comment holds `token`; None if none is seen.
+
+        Raises
+        ------
+        QueueUnknown
+            If squeue did not answer, which says nothing about any job.
+        """
         reply = self._run(["squeue", "-h", "--me", "-t", "all", "-o", "%F|%k"])
+        if reply.returncode != 0:
+            raise QueueUnknown(reply.stderr)
         for line in reply.stdout.splitlines():
             job, _, comment = line.partition("|")
             if token in comment and job.strip().isdigit():

@@ -97,9 +97,12 @@ class Submitter:
             rows = queries.submission_rows(tx)
         found = []
         for row in rows:
-            if row["status"] not in ("intended", "unknown") or row["cluster"] == LOCAL_CLUSTER:
+            if row["status"] not in ("intended", "unknown") or row["cluster"] != request.cluster:
                 continue
-            array_job_id = self._find(row["token"])
+            try:
+                array_job_id = self.queue.array_with_comment(row["token"])
+            except EnvironmentFault as error:  # no answer is no evidence that it never arrived
+                raise SubmissionUnknown(row["token"], str(error)) from error
             spec = parse(row["array"])
             if array_job_id is not None:
                 self._write_id(row["id"], array_job_id, spec)

@@ -46,6 +46,9 @@ def sbatch(state: dict[str, Any]) -> int:
 
 
 def squeue(state: dict[str, Any]) -> int:
+    if state.get("squeue") == "down":
+        sys.stderr.write("slurm_load_jobs error: Unable to contact slurm controller\n")
+        return 1
     if "--me" in sys.argv:
         for job, options in state["jobs"].items():
             sys.stdout.write(f"{job}|{options['comment']}\n")

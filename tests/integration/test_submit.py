@@ -169,3 +169,19 @@ def test_the_users_own_comment_is_kept(band: Band, slurm: FakeSlurm) -> None:
     band.cli("submit", "--comment", "for Ada", "flow.py")
 
     assert slurm.jobs["36"]["comment"].startswith("for Ada slurmband-")
+
+
+def test_a_queue_that_does_not_answer_is_no_proof_that_nothing_is_queued(
+    band: Band, slurm: FakeSlurm
+) -> None:
+    slurm.set(sbatch="lose", squeue="down")
+    band.cli("submit", "flow.py", code=71)
+    with sqlite3.connect(band.folder / "slurmband.sqlite") as connection:
+        connection.execute("UPDATE submissions SET created_at = created_at - 3600")
+
+    slurm.set(sbatch="accept")
+    band.cli("submit", "flow.py", code=71)
+    slurm.set(squeue="up")
+    band.cli("submit", "flow.py")
+
+    assert list(slurm.jobs) == ["36"]

@@ -4,6 +4,7 @@ import pytest
 
 from slurmband.domain.attempts import Reason
 from slurmband.domain.workers import Element
+from slurmband.errors import QueueUnknown
 from slurmband.slurm.command import Reply
 from slurmband.slurm.queue import ASK_EVERY, JobState, SlurmQueue
 from tests.fakes.clock import HandClock
@@ -173,8 +174,9 @@ def test_only_jobs_of_this_user_and_those_of_every_state_are_looked_through() ->
 
 
 @pytest.mark.parametrize("reply", [NO_CONTROLLER, TOO_LATE])
-def test_no_array_is_found_by_a_call_that_fails(reply: Reply) -> None:
-    assert queue(reply).array_with_comment("slurmband-ab") is None
+def test_a_call_that_fails_says_nothing_about_an_array(reply: Reply) -> None:
+    with pytest.raises(QueueUnknown):
+        queue(reply).array_with_comment("slurmband-ab")
 
 
 @pytest.mark.parametrize(
