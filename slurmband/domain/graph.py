@@ -20,10 +20,13 @@ class Graph:
         In the user's order.
     digest : str
         SHA-256 over ids and dependencies, in hexadecimal; the order of tasks does not matter.
+    fingerprints : str or None
+        SHA-256 over ids and fingerprints; None where no task has one.
     """
 
     tasks: Mapping[str, Task[Any]]
     digest: str
+    fingerprints: str | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -64,7 +67,7 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
         if missing:
             raise UnknownDependency(task.id, missing)
     _check_cycles(found)
-    return Graph(found, _digest(found))
+    return Graph(found, _digest(found), _fingerprints(found))
 
 
 #: What could not be stored, or told apart, in the database or a digest.
@@ -103,6 +106,16 @@ def _check_task(task: object, source: str) -> None:
         raise BadTask(
             f"max_parallel_workers of task {task.id!r} is {task.max_parallel_workers}; it is at least 1."
         )
+    for budget in ("max_failed_retries", "max_killed_retries"):
+        if (getattr(task, budget) or 0) < 0:
+            raise BadTask(
+                f"{budget} of task {task.id!r} is {getattr(task, budget)}; 0 means no retry."
+            )
+    if not isinstance(task.fingerprint, str | None):
+        raise BadTask(
+            f"the fingerprint of task {task.id!r} is {task.fingerprint!r}, which is no string. Write "
+            "fingerprint=str(...), or a hash in hexadecimal."
+        )
 
 
 def _check_cycles(tasks: Mapping[str, Task[Any]]) -> None:
@@ -113,9 +126,18 @@ def _check_cycles(tasks: Mapping[str, Task[Any]]) -> None:
 
 
 def _digest(tasks: Mapping[str, Task[Any]]) -> str:
+    return _sha256((name, *sorted(set(tasks[name].dependencies))) for name in sorted(tasks))
+
+
+def _fingerprints(tasks: Mapping[str, Task[Any]]) -> str | None:
+    given = [(name, task.fingerprint) for name, task in tasks.items() if task.fingerprint]
+    return _sha256(sorted(given)) if given else None
+
+
+def _sha256(lines: Iterable[Iterable[str]]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(tasks):
-        for part in (name, *sorted(set(tasks[name].dependencies))):
+    for line in lines:
+        for part in line:
             digest.update(part.encode())
             digest.update(b"\0")
         digest.update(b"\n")

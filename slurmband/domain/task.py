@@ -27,6 +27,11 @@ class Task(Generic[T]):
         How many workers may be in this task at a time.
     priority : int, default 0
         Among tasks that are ready, higher goes first; ties go in the order of the graph.
+    fingerprint : str, optional
+        Stands for all that the result depends on: a hash of inputs, code or parameters. Where
+        fingerprints are compared, a completed task with another one is run again.
+    max_failed_retries, max_killed_retries : int, optional
+        Budgets of this task's own; by default as the band has them.
     attempt : int, optional
         Number of the try that is running, counted from 1; set by slurmband on the task it hands out.
     """
@@ -38,4 +43,7 @@ class Task(Generic[T]):
     info: Mapping[str, Any] = field(default_factory=dict)
     max_parallel_workers: int = 1
     priority: int = 0
+    fingerprint: str | None = None
+    max_failed_retries: int | None = None
+    max_killed_retries: int | None = None
     attempt: int | None = field(default=None, compare=False)

@@ -5,6 +5,7 @@ lock of all nodes, open, ``locking_mode=EXCLUSIVE`` before the first access, WAL
 close; and only when the lock is still held after the close is the COMMIT believed.
 """
 
+import logging
 import os
 import secrets
 import signal
@@ -30,12 +31,15 @@ from slurmband.errors import (
 )
 from slurmband.locks import Lock
 from slurmband.locks.host import HostLock
-from slurmband.locks.ladder import Ladder
+from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import LinkLock, claim_anew
 from slurmband.mounts import find_mount
 from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
+from slurmband.store.upgrades import upgrade
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -116,6 +120,14 @@ class Store:
         LockTimeout
             If the lock was not to be had in `lock_timeout`.
         """
+        with self._locked() as (connection, still_mine):
+            self._begin(connection)
+            yield Transaction(connection)
+            _commit(connection, still_mine)
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[Connection, StillMine]]:
+        """Hold the locks around a connection, and believe what was committed only after the close."""
         if os.getpid() != self._pid:
             self._open_for_this_process()  # locks and connections do not cross a fork
             if self._db_lock is not None:
@@ -123,11 +135,7 @@ class Store:
         with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
             connection = self._connect()
             try:
-                self._retry(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-                yield Transaction(connection)
-                if not still_mine():
-                    raise CommitUnknown("the lock was taken away before the commit")
-                _commit(connection)
+                yield connection, still_mine
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -186,6 +194,9 @@ class Store:
         if self.mode is Mode.SHARED:
             connection.close()
 
+    def _begin(self, connection: Connection) -> None:
+        self._retry(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
     def _retry(self, action: Callable[[], T]) -> T:
         """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
         deadline = time.monotonic() + self._busy_timeout
@@ -233,7 +244,7 @@ class Store:
             _make_file(path, self.mode)
             choose(path, forced=self.mode, kept=_kept_mode(path), mount=self.mount)
         with self.read() as tx:
-            version = _schema_version(tx)
+            version = _schema_version(tx.connection)
         if version > SCHEMA_VERSION:
             raise DatabaseRefused(
                 f"{path} has schema version {version}; this slurmband knows versions up to "
@@ -241,9 +252,27 @@ class Store:
             )
         if version == 0:
             with self.transaction() as tx:
-                if _schema_version(tx) == 0:  # nobody was quicker
+                if _schema_version(tx.connection) == 0:  # nobody was quicker
                     metadata.create_all(tx.connection, checkfirst=False)
                     tx.connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version < SCHEMA_VERSION:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        """Bring the tables of an older slurmband to ours, after a copy was kept."""
+        with self._locked() as (connection, still_mine):
+            version = _schema_version(connection)
+            if version == SCHEMA_VERSION:
+                return  # somebody was quicker
+            kept = self.layout.backups / f"{self.layout.database.name}.schema-{version}"
+            _copy(connection, kept)
+            self._begin(connection)
+            upgrade(connection, version)
+            _commit(connection, still_mine)
+        log.warning(
+            "upgraded %s from schema version %d to %d; the database as it was is in %s",
+            *(self.layout.database, version, SCHEMA_VERSION, kept),
+        )
 
 
 _PRAGMAS: Final = {
@@ -331,11 +360,26 @@ def _make_file(path: Path, mode: Mode) -> None:
     unfinished.unlink()
 
 
-def _schema_version(tx: Transaction) -> int:
-    return int(tx.connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+def _schema_version(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
-def _commit(connection: Connection) -> None:
+def _copy(connection: Connection, target: Path) -> None:
+    """Copy the whole database; the copy appears whole or not at all."""
+    target.parent.mkdir(exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    copy = sqlite3.connect(unfinished)
+    try:
+        driver: Any = connection.connection.dbapi_connection
+        driver.backup(copy)
+    finally:
+        copy.close()
+    unfinished.replace(target)
+
+
+def _commit(connection: Connection, still_mine: StillMine) -> None:
+    if not still_mine():
+        raise CommitUnknown("the lock was taken away before the commit")
     try:
         connection.exec_driver_sql("COMMIT")
     except DBAPIError as error:

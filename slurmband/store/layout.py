@@ -62,6 +62,11 @@ class Layout:
         return self.folder / "submissions"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the database, as it was before each upgrade."""
+        return self.folder / "backups"
+
+    @property
     def attempts(self) -> Path:
         """Directories that belong to one attempt each, made when asked for."""
         return self.folder / "attempts"

@@ -189,20 +189,17 @@ def _ended_otherwise(graph: Graph, known: Mapping[str, Any]) -> list[Task[Any]]:
     return [task for task in ended if _described(known[task.id]) != _description(task)]
 
 
+#: What a registration writes of a task as the user gave it.
+_AS_GIVEN = ("priority", "max_parallel_workers", "max_failed_retries", "max_killed_retries")
+
+
 def _description(task: Task[Any]) -> dict[str, object]:
-    return {
-        "requirements": _requirements(task),
-        "priority": task.priority,
-        "max_parallel_workers": task.max_parallel_workers,
-    }
+    given: dict[str, object] = {name: getattr(task, name) for name in _AS_GIVEN}
+    return {"requirements": _requirements(task)} | given
 
 
 def _described(row: Any) -> dict[str, object]:
-    return {
-        "requirements": row.requirements,
-        "priority": row.priority,
-        "max_parallel_workers": row.max_parallel_workers,
-    }
+    return {name: getattr(row, name) for name in ("requirements", *_AS_GIVEN)}
 
 
 def _describe(tx: Transaction, key: int, task: Task[Any]) -> None:

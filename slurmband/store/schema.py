@@ -1,8 +1,9 @@
 """The tables: the present of every task, the claims, the history, and who works on them.
 
 The claim is the open attempt (``outcome IS NULL``), and a unique partial index forbids a second one
-in the same slot. ``task_counts`` is kept by triggers, so that how many tasks are where is one small
-read at any size. Times are seconds since the Unix epoch, UTC, for people; nothing decides by them.
+in the same slot. Triggers keep ``task_counts``, so that how many tasks are where is one small read at
+any size, and ``events``, whose sequence the database makes. Times are seconds since the Unix epoch,
+UTC, for people; nothing decides by them.
 """
 
 from typing import Final
@@ -27,7 +28,7 @@ from slurmband.domain.attempts import Outcome
 from slurmband.domain.states import TaskState
 from slurmband.domain.workers import WorkerStatus
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 #: The one workflow of a band.
 WORKFLOW: Final = "main"
 
@@ -45,6 +46,13 @@ workflows = Table(
     Column("revision", Integer, nullable=False, server_default=text("0")),
     Column("max_failed_retries", Integer, nullable=False),
     Column("max_killed_retries", Integer, nullable=False),
+    Column(
+        "growing",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="1: more tasks are to come; 0: their end is recorded",
+    ),
     comment="the band itself, and the budgets of its tasks",
 )
 
@@ -56,6 +64,7 @@ revisions = Table(
     Column("digest", String, nullable=False),
     Column("total_tasks", Integer, nullable=False),
     Column("registered_at", Float, nullable=False),
+    Column("fingerprints", String, comment="digest of the fingerprints; NULL: not compared"),
     comment="each registered form of the user's graph",
 )
 
@@ -80,6 +89,17 @@ tasks = Table(
         nullable=False,
         server_default=text("0"),
         comment="attempts that completed in the present round",
+    ),
+    Column("fingerprint", String, comment="as registered: what a completion is to be of"),
+    Column("last_fingerprint", String, comment="of the last completion"),
+    Column("max_failed_retries", Integer, comment="NULL: as the band has it"),
+    Column("max_killed_retries", Integer, comment="NULL: as the band has it"),
+    Column(
+        "in_graph",
+        Integer,
+        nullable=False,
+        server_default=text("1"),
+        comment="0: the current revision does not have it",
     ),
     CheckConstraint(_one_of("state", TaskState), name="known_state"),
     CheckConstraint("unmet >= 0", name="unmet_not_negative"),
@@ -164,6 +184,7 @@ attempts = Table(
     Column("outcome", String, comment="NULL: open, and so a claim"),
     Column("reason", String),
     Column("error", Text),
+    Column("fingerprint", String, comment="the one registered when it was claimed"),
     CheckConstraint(f"outcome IS NULL OR {_one_of('outcome', Outcome)}", name="known_outcome"),
     CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended_with_an_outcome"),
     sqlite_autoincrement=True,
@@ -188,12 +209,36 @@ task_statuses = Table(
     Column("timestamp", Float, nullable=False),
     Column("worker_id", ForeignKey("workers.key")),
     Column("attempt", ForeignKey("attempts.id")),
+    Column("fingerprint", String, comment="the task's, at that moment"),
     CheckConstraint(_one_of("status", TaskState), name="known_status"),
     comment="the history: one row per transition, written with it",
 )
 Index("idx_task_status", task_statuses.c.task_id, task_statuses.c.status)
 Index("idx_worker_status", task_statuses.c.worker_id, task_statuses.c.status)
 Index("idx_timestamp", task_statuses.c.timestamp)
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", Integer, primary_key=True, comment="made by the database; never reused"),
+    Column("timestamp", Float, nullable=False),
+    Column("event", String, nullable=False),
+    Column("status_id", ForeignKey("task_statuses.id"), comment="the step of a task that it tells"),
+    Column("worker_id", ForeignKey("workers.key")),
+    Column("detail", String),
+    comment="what happened, in order, as people and waiting workers follow it; kept by triggers",
+    sqlite_autoincrement=True,
+)
+Index("idx_event_status", events.c.status_id)
+
+producers = Table(
+    "producers",
+    metadata,
+    Column("workflow_id", ForeignKey("workflows.id"), primary_key=True),
+    Column("worker", ForeignKey("workers.key"), nullable=False),
+    Column("since", Float, nullable=False),
+    comment="the claim of the one worker that makes a growing graph grow",
+)
 
 task_counts = Table(
     "task_counts",
@@ -250,6 +295,28 @@ _TRIGGERS = (
     f"CREATE TRIGGER count_new_task AFTER INSERT ON tasks BEGIN {_COUNT_ONE} END",
     f"CREATE TRIGGER count_moved_task {_MOVED} BEGIN {_UNCOUNT_ONE} {_COUNT_ONE} END",
 )
-for _trigger in _TRIGGERS:
+#: A graph's first registration is one event, not one per task.
+EVENT_TRIGGERS: Final = (
+    (
+        "CREATE TRIGGER log_transition AFTER INSERT ON task_statuses WHEN NEW.event <> 'register' BEGIN "
+        "INSERT INTO events (timestamp, event, status_id, worker_id) "
+        "VALUES (NEW.timestamp, NEW.event, NEW.id, NEW.worker_id); END"
+    ),
+    (
+        "CREATE TRIGGER log_join AFTER INSERT ON workers BEGIN "
+        "INSERT INTO events (timestamp, event, worker_id) VALUES (NEW.started_at, 'join', NEW.key); END"
+    ),
+    (
+        "CREATE TRIGGER log_leave AFTER UPDATE OF status ON workers BEGIN "
+        "INSERT INTO events (timestamp, event, worker_id, detail) "
+        "VALUES (NEW.ended_at, NEW.status, NEW.key, NEW.reason); END"
+    ),
+    (
+        "CREATE TRIGGER log_revision AFTER INSERT ON revisions BEGIN "
+        "INSERT INTO events (timestamp, event, detail) VALUES (NEW.registered_at, 'register', "
+        "'revision ' || NEW.number || ', ' || NEW.total_tasks || ' tasks'); END"
+    ),
+)
+for _trigger in (*_TRIGGERS, *EVENT_TRIGGERS):
     statement = DDL(_trigger)  # type: ignore[no-untyped-call]  # SQLAlchemy's
     event.listen(metadata, "after_create", statement)

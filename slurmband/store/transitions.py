@@ -10,7 +10,18 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Tally, event_after
 from slurmband.domain.states import ENDED_BADLY, TRANSITIONS, Event, TaskState
@@ -189,14 +200,19 @@ def _tally(tx: Transaction, task: int, outcome: Outcome) -> Tally:
     return tally
 
 
+def _budget(name: str) -> ColumnElement[int]:
+    """Return the task's own budget where it has one, else the band's."""
+    return func.coalesce(tasks.c[name], workflows.c[name]).label(name)
+
+
 _FOR_TALLY = (
     select(
         tasks.c.completions,
         tasks.c.max_parallel_workers,
         tasks.c.failures,
         tasks.c.deaths,
-        workflows.c.max_failed_retries,
-        workflows.c.max_killed_retries,
+        _budget("max_failed_retries"),
+        _budget("max_killed_retries"),
     )
     .join_from(tasks, workflows)
     .where(tasks.c.key == bindparam("task"))

@@ -23,7 +23,7 @@ KILLED: Final = Ending(Outcome.KILLED, Reason.PROCESS_GONE)
 RELEASED: Final = Ending(Outcome.RELEASED, Reason.LEFT)
 TABLES: Final = (
     *("workflows", "revisions", "tasks", "edges", "workers", "attempts", "task_statuses"),
-    *("task_counts", "submissions", "elements"),
+    *("events", "producers", "task_counts", "submissions", "elements"),
 )
 
 Row = tuple[Any, ...]

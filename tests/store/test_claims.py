@@ -65,6 +65,7 @@ def test_a_fence_is_not_used_again_even_when_its_row_is_gone(bench: Bench) -> No
     alice = bench.worker()
     first = bench.claim(alice)
     bench.close(first, RELEASED)
+    bench.write("DELETE FROM events")
     bench.write("DELETE FROM task_statuses")
     bench.write("DELETE FROM attempts")
 

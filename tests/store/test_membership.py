@@ -68,6 +68,7 @@ def test_a_name_is_free_again_when_its_worker_ended(graph: Bench, way: str) -> N
 
 def test_the_key_of_a_worker_is_never_used_again(graph: Bench) -> None:
     first = graph.worker("alice")
+    graph.write("DELETE FROM events")
     graph.write("DELETE FROM workers")
 
     assert graph.worker("bob").key > first.key
