@@ -94,6 +94,16 @@ class GraphChanged(GraphError):
         )
 
 
+class FingerprintsChanged(GraphError):
+    """Other fingerprints than a worker's own were registered after it had joined."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "other fingerprints were registered since this program started, so that it may work with "
+            "older inputs. Start it again: `slurmband submit`, or the program itself."
+        )
+
+
 class GraphReplaced(GraphError):
     """A graph that has nothing in common with the registered one."""
 

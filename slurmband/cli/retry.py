@@ -9,7 +9,7 @@ from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
 from slurmband.liveness.notice import Notice
-from slurmband.store import transitions
+from slurmband.store import interventions
 
 
 def retry(
@@ -23,7 +23,7 @@ def retry(
     """Reset failed and killed tasks to ready, with their whole budgets, and unblock what waited."""
     store = open_store(db)
     with store.transaction() as tx:
-        reset = transitions.reset(tx, tasks or None, now=SystemClock().now())
+        reset = interventions.reset(tx, tasks or None, now=SystemClock().now())
         missing = sorted(set(tasks or ()) - set(reset))
         if missing:
             raise UsageError(

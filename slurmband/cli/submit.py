@@ -14,6 +14,7 @@ import typer.core
 from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more, plural
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
+from slurmband.domain.graph import Graph
 from slurmband.errors import SlurmRefused, UsageError
 from slurmband.graphband.options import resolve
 from slurmband.graphband.program import Program, load
@@ -24,7 +25,7 @@ from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store.database import Store, path_of
 from slurmband.store.layout import Layout
-from slurmband.store.registration import Budgets
+from slurmband.store.registration import Budgets, Registered
 from slurmband.submission.request import CARRIED, Cluster, Request, new_token
 from slurmband.submission.submit import Queued, Submitter, check_cluster, register
 from slurmband.submission.wait import follow
@@ -86,6 +87,14 @@ def submit(
         int | None,
         typer.Option(min=0, envvar="SLURMBAND_MAX_KILLED_RETRIES", help="Retries after a death."),
     ] = None,
+    enable_fingerprints: Annotated[
+        bool,
+        typer.Option(
+            "--enable-fingerprints",
+            envvar="SLURMBAND_ENABLE_FINGERPRINTS",
+            help="Run completed tasks again whose fingerprint changed.",
+        ),
+    ] = False,
     mode: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +133,13 @@ def submit(
     line: CommandLine = context.meta["slurmband.line"]
     if not line.program:
         raise UsageError("nothing to run: name a workflow file, or a command after --.")
-    _export(labels, max_failed_retries, max_killed_retries, mode)
+    _export(
+        LABELS=labels,
+        MAX_FAILED_RETRIES=max_failed_retries,
+        MAX_KILLED_RETRIES=max_killed_retries,
+        ENABLE_FINGERPRINTS=int(enable_fingerprints) or None,
+        MODE=mode,
+    )
     request = Request(
         cluster=cluster,
         array=parse(array),
@@ -151,10 +166,16 @@ def submit(
     store = Store(db, mode=mode, create=True, lock_timeout=LOCK_TIMEOUT)
     if graph is not None:
         budgets = Budgets(max_failed_retries, max_killed_retries)
-        registered = register(store, graph, budgets, replace=replace, now=SystemClock().now())
+        registered = register(
+            store,
+            graph,
+            budgets,
+            compare=enable_fingerprints,
+            replace=replace,
+            now=SystemClock().now(),
+        )
         if not parsable:
-            note = f", {registered.dropped} no longer in it" if registered.dropped else ""
-            _say(f"{plural(len(graph), 'task')} registered, {registered.added} of them new{note}.")
+            _say(*_registered(graph, registered))
     if cluster is Cluster.DEBUG:
         _debug(request, program)
         return
@@ -180,16 +201,25 @@ def _point_out(line: CommandLine, names: Mapping[str, object]) -> None:
             sys.stderr.write(note)
 
 
-def _export(
-    labels: str | None, max_failed: int | None, max_killed: int | None, mode: str | None
-) -> None:
+def _registered(graph: Graph, registered: Registered) -> list[str]:
+    """Say what the registration did, and what it could not do."""
+    notes = [f"{registered.added} of them new"]
+    if registered.dropped:
+        notes.append(f"{registered.dropped} no longer in it")
+    if registered.invalidated:
+        notes.append(f"{registered.invalidated} to run again for their fingerprints")
+    lines = [f"{plural(len(graph), 'task')} registered, {', '.join(notes)}."]
+    if registered.too_late:
+        names = ", ".join(map(repr, registered.too_late[:5]))
+        more = f" and {len(registered.too_late) - 5} more" if len(registered.too_late) > 5 else ""
+        lines.append(
+            f"note: other dependencies of {names}{more} come too late: they had started or completed."
+        )
+    return lines
+
+
+def _export(**given: object) -> None:
     """Put options of the workers where the script takes them from, and check them."""
-    given = {
-        "LABELS": labels,
-        "MAX_FAILED_RETRIES": max_failed,
-        "MAX_KILLED_RETRIES": max_killed,
-        "MODE": mode,
-    }
     os.environ.update({f"SLURMBAND_{k}": str(v) for k, v in given.items() if v is not None})
     resolve({}, os.environ)
 

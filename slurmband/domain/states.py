@@ -33,14 +33,16 @@ class Event(StrEnum):
     FREE = "free"  #: the last dependency completed
     CLAIM = "claim"  #: a worker took it
     COMPLETE = "complete"  #: the last open attempt ended, and one completed
+    INVALIDATE = "invalidate"  #: what completed is of another fingerprint than is wanted now
     RETRY = "retry"  #: an attempt failed or was killed, with budget left
     RELEASE = "release"  #: an attempt was handed back unharmed, or lost uncharged
     FAIL = "fail"  #: an attempt failed, with no budget left
     KILL = "kill"  #: an attempt died with its worker, with no budget left
     BLOCK = "block"  #: something upstream ended without completing
     UNBLOCK = "unblock"  #: what was upstream is to be tried again
-    HOLD = "hold"  #: a newer revision of the graph makes it wait for more
+    HOLD = "hold"  #: it has to wait, anew or for more, for what it depends on
     RESET = "reset"  #: a person wants an ended task tried again
+    CANCEL = "cancel"  #: a person gives it up
     DROP = "drop"  #: a newer revision of the graph has no such task
     RESTORE = "restore"  #: a newer revision of the graph has it again
 
@@ -64,9 +66,11 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, Event], TaskState]] = MappingProxyTy
     {
         (_S.WAITING, _E.FREE): _S.READY,
         (_S.WAITING, _E.BLOCK): _S.BLOCKED,
+        (_S.WAITING, _E.CANCEL): _S.CANCELLED,
         (_S.WAITING, _E.DROP): _S.CANCELLED,
         (_S.READY, _E.CLAIM): _S.RUNNING,
         (_S.READY, _E.HOLD): _S.WAITING,
+        (_S.READY, _E.CANCEL): _S.CANCELLED,
         (_S.READY, _E.DROP): _S.CANCELLED,
         (_S.RUNNING, _E.CLAIM): _S.RUNNING,
         (_S.RUNNING, _E.COMPLETE): _S.COMPLETED,
@@ -74,13 +78,25 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, Event], TaskState]] = MappingProxyTy
         (_S.RUNNING, _E.RELEASE): _S.READY,
         (_S.RUNNING, _E.FAIL): _S.FAILED,
         (_S.RUNNING, _E.KILL): _S.KILLED,
+        (_S.RUNNING, _E.CANCEL): _S.CANCELLED,
+        (_S.COMPLETED, _E.INVALIDATE): _S.INVALIDATED,
         (_S.INVALIDATED, _E.CLAIM): _S.RUNNING,
+        (_S.INVALIDATED, _E.HOLD): _S.WAITING,
+        (_S.INVALIDATED, _E.CANCEL): _S.CANCELLED,
+        (_S.INVALIDATED, _E.DROP): _S.CANCELLED,
         (_S.BLOCKED, _E.UNBLOCK): _S.WAITING,
+        (_S.BLOCKED, _E.CANCEL): _S.CANCELLED,
         (_S.BLOCKED, _E.DROP): _S.CANCELLED,
         (_S.FAILED, _E.RESET): _S.READY,
+        (_S.FAILED, _E.HOLD): _S.WAITING,
+        (_S.FAILED, _E.CANCEL): _S.CANCELLED,
         (_S.FAILED, _E.DROP): _S.CANCELLED,
         (_S.KILLED, _E.RESET): _S.READY,
+        (_S.KILLED, _E.HOLD): _S.WAITING,
+        (_S.KILLED, _E.CANCEL): _S.CANCELLED,
         (_S.KILLED, _E.DROP): _S.CANCELLED,
+        (_S.CANCELLED, _E.RESET): _S.READY,
+        (_S.CANCELLED, _E.HOLD): _S.WAITING,
         (_S.CANCELLED, _E.RESTORE): _S.WAITING,
     }
 )

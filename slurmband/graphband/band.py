@@ -51,6 +51,8 @@ class Graphband(Generic[T]):
         Seconds between signs of life (15), and of silence after which to suspect a worker (60).
     max_failed_retries, max_killed_retries : int
         How many further attempts after a failure (0), and after a death that is charged (3).
+    enable_fingerprints : bool
+        Run completed tasks again whose ``Task.fingerprint`` is another than that of their completion.
     disabled : bool
         Iterate plainly: no database, no locks, no other workers.
     wait : bool, default False
@@ -92,6 +94,7 @@ class Graphband(Generic[T]):
         heartbeat_timeout: float | None = None,
         max_failed_retries: int | None = None,
         max_killed_retries: int | None = None,
+        enable_fingerprints: bool | None = None,
         disabled: bool | None = None,
         wait: bool = False,
         mode: str | None = None,
@@ -108,6 +111,7 @@ class Graphband(Generic[T]):
                 "heartbeat_timeout": heartbeat_timeout,
                 "max_failed_retries": max_failed_retries,
                 "max_killed_retries": max_killed_retries,
+                "enable_fingerprints": enable_fingerprints,
                 "disabled": disabled,
             }
         )
@@ -215,7 +219,12 @@ class Graphband(Generic[T]):
         budgets = Budgets(self.options.max_failed_retries, self.options.max_killed_retries)
         with self.store.transaction() as tx:
             done = registration.register(
-                tx, self.graph, budgets=budgets, new_revision=True, now=self._clock.now()
+                tx,
+                self.graph,
+                budgets=budgets,
+                new_revision=True,
+                compare=self.options.enable_fingerprints,
+                now=self._clock.now(),
             )
         Notice(self.store.layout.notice).ring()
         return done.revision

@@ -12,7 +12,16 @@ from slurmband.domain.attempts import Claim, Ending, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import TaskState, wanted
 from slurmband.domain.workers import Element, Worker
-from slurmband.errors import ClaimLost, CommitUnknown, DatabaseFault, EnvironmentFault, WorkerLost
+from slurmband.errors import (
+    ClaimLost,
+    CommitUnknown,
+    DatabaseFault,
+    EnvironmentFault,
+    FingerprintsChanged,
+    GraphChanged,
+    GraphError,
+    WorkerLost,
+)
 from slurmband.graphband.options import Options
 from slurmband.liveness import incarnation
 from slurmband.liveness.beats import Beats
@@ -21,7 +30,7 @@ from slurmband.liveness.incarnation import Applicant
 from slurmband.liveness.journal import Journal
 from slurmband.liveness.notice import Notice
 from slurmband.processes import fate_of, identify
-from slurmband.store import membership, queries, registration, transitions
+from slurmband.store import interventions, membership, queries, registration, transitions
 from slurmband.store.database import Store, Transaction
 from slurmband.store.modes import Mode
 from slurmband.store.registration import Budgets
@@ -49,8 +58,8 @@ class Round:
         Of the whole band.
     stopped_by : str or None
         A task that ended badly, under the policy "stop".
-    registered : str or None
-        Digest of a newer graph than this worker's, which must not claim any more.
+    superseded : GraphError or None
+        Why this worker must not claim any more: a newer graph than its own was registered.
     """
 
     claim: Claim | None = None
@@ -59,7 +68,7 @@ class Round:
     completed: int = 0
     total: int = 0
     stopped_by: str | None = None
-    registered: str | None = None
+    superseded: GraphError | None = None
 
 
 class Life:
@@ -112,20 +121,38 @@ class Life:
             heartbeat_timeout=options.heartbeat_timeout,
             log=_log_file(),
         )
-        budgets = Budgets(options.max_failed_retries, options.max_killed_retries)
         now = self._clock.now()
         while True:
             try:
                 with self._store.transaction() as tx:
-                    registration.register(
-                        tx, self._graph, budgets=budgets, new_revision=False, now=now
-                    )
+                    self._register(tx, now)
                     return incarnation.join(
                         tx, self._store.layout, applicant, fate_of=fate_of, now=now
                     )
             except (CommitUnknown, DatabaseFault) as fault:
                 # If it did commit, that row is a worker whose beats nobody makes: it will be reaped.
                 self._pause(fault)
+
+    def _register(self, tx: Transaction, now: float) -> None:
+        options = self._options
+        registration.register(
+            tx,
+            self._graph,
+            budgets=Budgets(options.max_failed_retries, options.max_killed_retries),
+            new_revision=False,
+            compare=options.enable_fingerprints,
+            alone=lambda: incarnation.alone(tx, fate_of=fate_of),
+            now=now,
+        )
+        registered = registration.current(tx)
+        assert registered is not None
+        self._fingerprints = registered.fingerprints
+        if options.enable_fingerprints and self._fingerprints != self._graph.fingerprints:
+            log.warning(
+                "the fingerprints of this program are not the registered ones, and other workers are "
+                "there: nothing is run again for it. They are compared by `slurmband submit`, by "
+                "band.register(), and by the first worker after all others have left."
+            )
 
     def round(self, reports: Sequence[Report], *, want: bool) -> Round:
         """Report what ended and claim what is next, in one transaction.
@@ -178,15 +205,23 @@ class Life:
         membership.check_alive(tx, self.worker)
         if self._options.failure_policy == "stop":
             found.stopped_by = queries.first_ended_badly(tx)
-        digest = registration.current_digest(tx)
-        if digest != self._graph.digest:
-            found.registered = digest
-        elif want and found.stopped_by is None:
+        found.superseded = self._superseded(tx)
+        if want and found.superseded is None and found.stopped_by is None:
             claims = queries.open_claims(tx, self.worker.key) if adopt else []
             found.claim = claims[0] if claims else self._claim(tx)
         counts = queries.counts(tx)
         found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
         found.left = queries.active_for(tx, self.worker.labels)
+
+    def _superseded(self, tx: Transaction) -> GraphError | None:
+        """Say in which way the registered graph is no longer the one this worker joined with."""
+        registered = registration.current(tx)
+        assert registered is not None
+        if registered.digest != self._graph.digest:
+            return GraphChanged(registered.digest, self._graph.digest)
+        if registered.fingerprints in (self._fingerprints, self._graph.fingerprints, None):
+            return None
+        return FingerprintsChanged()
 
     def _claim(self, tx: Transaction) -> Claim | None:
         """Claim one task that is in this worker's own graph."""
@@ -196,7 +231,7 @@ class Life:
         ):
             if claims[0].task in self._graph.tasks:
                 return claims[0]
-            transitions.disown(tx, claims[0], now=now)
+            interventions.disown(tx, claims[0], now=now)
         return None
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:

@@ -13,7 +13,7 @@ from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.task import Task
-from slurmband.errors import BandStopped, GraphChanged, SlurmbandError, WorkerLost
+from slurmband.errors import BandStopped, SlurmbandError, WorkerLost
 from slurmband.graphband.endings import COMPLETED, INTERRUPTED, at_exit, failure
 from slurmband.graphband.life import Life, Report, Round
 from slurmband.graphband.options import Options
@@ -78,7 +78,7 @@ class Loop(Generic[T]):
 
         Raises
         ------
-        GraphChanged
+        GraphChanged, FingerprintsChanged
             If a newer graph than this program's was registered.
         BandStopped
             If a task failed and the policy is to stop.
@@ -97,8 +97,8 @@ class Loop(Generic[T]):
                 continue
             self._reports = []
             self._tell(found)
-            if found.registered is not None:
-                raise GraphChanged(found.registered, self._graph.digest)
+            if found.superseded is not None:
+                raise found.superseded
             if found.stopped_by is not None:
                 raise BandStopped(found.stopped_by)
             if found.claim is not None:

@@ -33,6 +33,8 @@ class Options:
         below the site's KillWait, which is 30 s unless changed.
     max_failed_retries, max_killed_retries : int or None
         None: as the band has it.
+    enable_fingerprints : bool
+        Run completed tasks again whose ``Task.fingerprint`` is another than that of their completion.
     disabled : bool
         Iterate plainly: no database, no locks, no other workers.
     """
@@ -47,6 +49,7 @@ class Options:
     release_after: float = 15.0
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
+    enable_fingerprints: bool = False
     disabled: bool = False
 
     def __post_init__(self) -> None:
@@ -124,5 +127,6 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "release_after": float,
     "max_failed_retries": int,
     "max_killed_retries": int,
+    "enable_fingerprints": _flag,
     "disabled": _flag,
 }

@@ -89,6 +89,12 @@ def join(
     return worker
 
 
+def alone(tx: Transaction, *, fate_of: Callable[[ProcessIdentity], Fate]) -> bool:
+    """Whether no other worker is there, but for those whose process is provably gone."""
+    there = (worker for worker, _timeout in queries.live_workers(tx))
+    return all(fate_of(worker.process) is Fate.GONE for worker in there)
+
+
 def _succeed(tx: Transaction, layout: Layout, before: Worker, reason: Reason, now: float) -> None:
     membership.lose(
         tx,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -71,10 +71,19 @@ def task_ids(tx: Transaction) -> set[str]:
 
 def open_claims(tx: Transaction, worker: int) -> list[Claim]:
     """Return the claims that an incarnation holds."""
+    return _claims(tx, attempts.c.worker == worker)
+
+
+def claims_on(tx: Transaction, task: int) -> list[Claim]:
+    """Return the claims that are open on a task."""
+    return _claims(tx, attempts.c.task == task)
+
+
+def _claims(tx: Transaction, among: ColumnElement[bool]) -> list[Claim]:
     query = (
         select(attempts.c.id, tasks.c.id, tasks.c.key, attempts.c.number, attempts.c.slot)
         .join_from(attempts, tasks)
-        .where(attempts.c.worker == worker, attempts.c.outcome.is_(None))
+        .where(among, attempts.c.outcome.is_(None))
         .order_by(attempts.c.id)
     )
     return [Claim(*row) for row in tx.connection.execute(query)]

@@ -5,17 +5,17 @@ have not started their new dependencies, cancels what is gone and leaves what ha
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.errors import GraphChanged
-from slurmband.store import transitions
+from slurmband.store import interventions, transitions
 from slurmband.store.database import Transaction
 from slurmband.store.schema import WORKFLOW, edges, revisions, task_statuses, tasks, workflows
 
@@ -33,14 +33,19 @@ class Registered:
     ----------
     revision : int
         Number of the revision that is now current.
-    added, dropped, changed : int
-        How many tasks are new, no longer in the graph, or registered otherwise than before.
+    added, dropped, changed, invalidated : int
+        How many tasks are new, no longer in the graph, registered otherwise than before, or to run
+        again since their fingerprint is another.
+    too_late : tuple of str
+        Tasks that had started or completed, so that their new dependencies change nothing.
     """
 
     revision: int
     added: int = 0
     dropped: int = 0
     changed: int = 0
+    invalidated: int = 0
+    too_late: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,41 @@ class Budgets:
     max_killed_retries: int | None = None
 
 
-def current_digest(tx: Transaction) -> str | None:
-    """Return the digest of the registered graph; None before the first registration."""
-    newest = select(revisions.c.digest).order_by(revisions.c.number.desc()).limit(1)
-    return tx.connection.execute(newest).scalar_one_or_none()
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The registered form of the graph.
+
+    Parameters
+    ----------
+    number : int
+    digest : str
+        Of ids and dependencies.
+    fingerprints : str or None
+        Digest of the tasks' fingerprints; None where they are not compared.
+    """
+
+    number: int
+    digest: str
+    fingerprints: str | None
+
+
+def current(tx: Transaction) -> Revision | None:
+    """Return the registered revision; None before the first registration."""
+    columns = (revisions.c.number, revisions.c.digest, revisions.c.fingerprints)
+    newest = select(*columns).order_by(revisions.c.number.desc()).limit(1)
+    row = tx.connection.execute(newest).one_or_none()
+    return None if row is None else Revision(*row)
 
 
 def register(
-    tx: Transaction, graph: Graph, *, budgets: Budgets, new_revision: bool, now: float
+    tx: Transaction,
+    graph: Graph,
+    *,
+    budgets: Budgets,
+    new_revision: bool,
+    now: float,
+    compare: bool = False,
+    alone: Callable[[], bool] = lambda: False,
 ) -> Registered:
     """Register a graph, or find that it is registered already.
 
@@ -79,43 +111,50 @@ def register(
         or is refused (a worker).
     now : float
         UTC seconds since the epoch.
+    compare : bool, default False
+        Whether completed tasks whose fingerprint is another than that of their completion are to run
+        again. A worker does this only where it is the first one there.
+    alone : callable
+        Says whether no other worker is there.
 
     Raises
     ------
     GraphChanged
         If the graphs differ and `new_revision` is false.
     """
-    registered = current_digest(tx)
-    if registered is not None and registered != graph.digest and not new_revision:
-        raise GraphChanged(registered, graph.digest)
+    registered = current(tx)
+    if registered is not None and registered.digest != graph.digest and not new_revision:
+        raise GraphChanged(registered.digest, graph.digest)
     _set_budgets(tx, budgets)
-    number = tx.connection.execute(
-        select(workflows.c.revision).where(workflows.c.id == WORKFLOW)
-    ).scalar_one()
-    if registered == graph.digest and not new_revision:
-        return Registered(number)
-    if registered != graph.digest:
-        number += 1
-        _write_revision(tx, graph, number, now)
+    wanted = graph.fingerprints if compare else None
     if registered is None:
+        _write_revision(tx, Revision(1, graph.digest, wanted), len(graph), now)
         keys = _insert_tasks(tx, graph, first_key=1, now=now)
         _insert_edges(tx, graph, keys, completed=frozenset())
-        return Registered(number, added=len(keys))
-    return _revise(tx, graph, number, now)
+        return Registered(1, added=len(keys))
+    refingerprinted = compare and registered.fingerprints != wanted
+    if not new_revision and not (refingerprinted and alone()):
+        return Registered(registered.number)
+    number = registered.number
+    if registered.digest != graph.digest or registered.fingerprints != wanted:
+        number += 1
+        _write_revision(tx, Revision(number, graph.digest, wanted), len(graph), now)
+    return _revise(tx, graph, number, compare=compare, now=now)
 
 
-def _write_revision(tx: Transaction, graph: Graph, number: int, now: float) -> None:
+def _write_revision(tx: Transaction, revision: Revision, total: int, now: float) -> None:
     tx.connection.execute(
         insert(revisions).values(
-            number=number,
+            number=revision.number,
             workflow_id=WORKFLOW,
-            digest=graph.digest,
-            total_tasks=len(graph),
+            digest=revision.digest,
+            total_tasks=total,
             registered_at=now,
+            fingerprints=revision.fingerprints,
         )
     )
     tx.connection.execute(
-        update(workflows).where(workflows.c.id == WORKFLOW).values(revision=number)
+        update(workflows).where(workflows.c.id == WORKFLOW).values(revision=revision.number)
     )
 
 
@@ -136,57 +175,87 @@ def _set_budgets(tx: Transaction, budgets: Budgets) -> None:
         tx.connection.execute(update(workflows).where(workflows.c.id == known).values(**given))
 
 
-def _revise(tx: Transaction, graph: Graph, revision: int, now: float) -> Registered:
+def _revise(
+    tx: Transaction, graph: Graph, revision: int, *, compare: bool, now: float
+) -> Registered:
     """Bring the tables to a graph that may differ from the one they hold."""
     known = {row.id: row for row in tx.connection.execute(select(tasks)).all()}
     keys = {name: row.key for name, row in known.items()}
     new = [task for task in graph if task.id not in known]
     keys |= _insert_tasks(tx, new, first_key=max(keys.values()) + 1, now=now)
 
-    gone = [n for n, row in known.items() if n not in graph.tasks and row.state in _CAN_BE_DROPPED]
-    transitions.drop(tx, [keys[name] for name in gone], now=now)
+    gone = [row for name, row in known.items() if row.in_graph and name not in graph.tasks]
+    dropped = [row.key for row in gone if row.state in _CAN_BE_DROPPED]
+    interventions.drop(tx, dropped, now=now)
+    _set(tx, "in_graph", {row.key: 0 for row in gone})
+    back = [t for t in graph if t.id in known and not known[t.id].in_graph]
+    _set(tx, "in_graph", {keys[task.id]: 1 for task in back})
+    cancelled = [t for t in back if known[t.id].state == TaskState.CANCELLED]
+    interventions.restore(tx, [keys[task.id] for task in cancelled], now=now)
 
-    changed = _changed(tx, graph, known)
-    ended = _ended_otherwise(graph, known)
-    transitions.hold(tx, [keys[task.id] for task in changed], now=now)
-    for task in changed + ended:
-        _describe(tx, keys[task.id], task)
+    rewired = _rewired(tx, graph, known)
+    too_late = sorted(name for name in rewired if known[name].state in _HAS_STARTED)
+    otherwise = rewired | {task.id for task in cancelled}
+    changed = [
+        task
+        for task in graph
+        if task.id in known
+        and known[task.id].state not in _HAS_STARTED
+        and (task.id in otherwise or _described(known[task.id]) != _description(task))
+    ]
+    interventions.hold(tx, [keys[task.id] for task in changed], now=now)
+    for task in changed:
+        tx.connection.execute(
+            update(tasks).where(tasks.c.key == keys[task.id]).values(**_description(task))
+        )
     completed = frozenset(n for n, row in known.items() if row.state == TaskState.COMPLETED)
     _rewire(tx, changed + new, changed, keys, completed)
     waiting = [*changed, *(task for task in new if task.dependencies)]
-    transitions.settle(tx, [keys[task.id] for task in waiting], now=now)
-    return Registered(revision, added=len(new), dropped=len(gone), changed=len(changed + ended))
+    interventions.settle(tx, [keys[task.id] for task in waiting], now=now)
+    outdated = _refingerprint(tx, graph, known, compare=compare, now=now)
+    return Registered(revision, len(new), len(dropped), len(changed), outdated, tuple(too_late))
 
 
-_CAN_BE_REWIRED = frozenset(
-    {TaskState.WAITING, TaskState.READY, TaskState.BLOCKED, TaskState.CANCELLED}
-)
-_CAN_BE_DROPPED = frozenset(
-    {TaskState.WAITING, TaskState.READY, TaskState.BLOCKED, TaskState.FAILED, TaskState.KILLED}
-)
-_CAN_BE_RESET = frozenset({TaskState.FAILED, TaskState.KILLED})
+_CAN_BE_DROPPED = frozenset(TaskState) - {
+    *(TaskState.RUNNING, TaskState.COMPLETED, TaskState.CANCELLED),
+}
+#: New dependencies come too late for these.
+_HAS_STARTED = frozenset({TaskState.RUNNING, TaskState.COMPLETED})
 
 
-def _changed(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> list[Task[Any]]:
-    """Return the tasks that have not started and are registered otherwise than the graph has them."""
+def _set(tx: Transaction, column: str, values: Mapping[int, object]) -> None:
+    """Write one column of many tasks."""
+    if values:
+        tx.connection.execute(
+            update(tasks).where(tasks.c.key == bindparam("row")).values({column: bindparam("to")}),
+            [{"row": key, "to": value} for key, value in values.items()],
+        )
+
+
+def _rewired(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> set[str]:
+    """Return the tasks whose dependencies are registered otherwise than the graph has them."""
     names = {row.key: name for name, row in known.items()}
-    dependencies: dict[str, set[str]] = {name: set() for name in known}
+    registered: dict[str, set[str]] = {name: set() for name in known}
     for upstream, downstream in tx.connection.execute(select(edges.c.upstream, edges.c.downstream)):
-        dependencies[names[downstream]].add(names[upstream])
-
-    def differs(task: Task[Any]) -> bool:
-        row = known[task.id]
-        rewired = dependencies[task.id] != set(task.dependencies)
-        return row.state == TaskState.CANCELLED or rewired or _described(row) != _description(task)
-
-    known_tasks = (task for task in graph if task.id in known)
-    return [t for t in known_tasks if known[t.id].state in _CAN_BE_REWIRED and differs(t)]
+        registered[names[downstream]].add(names[upstream])
+    return {t.id for t in graph if t.id in known and registered[t.id] != set(t.dependencies)}
 
 
-def _ended_otherwise(graph: Graph, known: Mapping[str, Any]) -> list[Task[Any]]:
-    """Return the tasks that would be tried again with other requirements than the graph has now."""
-    ended = (t for t in graph if t.id in known and known[t.id].state in _CAN_BE_RESET)
-    return [task for task in ended if _described(known[task.id]) != _description(task)]
+def _refingerprint(
+    tx: Transaction, graph: Graph, known: Mapping[str, Any], *, compare: bool, now: float
+) -> int:
+    """Write the fingerprints, and let run again what completed with another; return how many."""
+    registered = [(known[task.id], task.fingerprint) for task in graph if task.id in known]
+    _set(tx, "fingerprint", {row.key: own for row, own in registered if row.fingerprint != own})
+    outdated = [
+        row.key
+        for row, own in registered
+        if row.state == TaskState.COMPLETED and None not in (own, row.last_fingerprint)
+        if row.last_fingerprint != own
+    ]
+    if compare:
+        transitions.invalidate(tx, outdated, now=now)
+    return len(outdated) if compare else 0
 
 
 #: What a registration writes of a task as the user gave it.
@@ -200,10 +269,6 @@ def _description(task: Task[Any]) -> dict[str, object]:
 
 def _described(row: Any) -> dict[str, object]:
     return {name: getattr(row, name) for name in ("requirements", *_AS_GIVEN)}
-
-
-def _describe(tx: Transaction, key: int, task: Task[Any]) -> None:
-    tx.connection.execute(update(tasks).where(tasks.c.key == key).values(**_description(task)))
 
 
 def _rewire(
@@ -239,6 +304,7 @@ def _insert_tasks(
                 "workflow_id": WORKFLOW,
                 "state": TaskState.WAITING if unmet else TaskState.READY,
                 **_description(task),
+                "fingerprint": task.fingerprint,
                 "free_slots": 0 if unmet else task.max_parallel_workers,
                 "unmet": unmet,
             }
@@ -246,8 +312,14 @@ def _insert_tasks(
     if rows:
         tx.connection.execute(insert(tasks), rows)
         history = [
-            {"task_id": r["key"], "status": r["state"], "event": "register", "timestamp": now}
-            for r in rows
+            {
+                "task_id": row["key"],
+                "status": row["state"],
+                "event": "register",
+                "timestamp": now,
+                "fingerprint": row["fingerprint"],
+            }
+            for row in rows
         ]
         tx.connection.execute(insert(task_statuses), history)
     return {str(row["id"]): int(str(row["key"])) for row in rows}

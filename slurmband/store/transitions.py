@@ -1,45 +1,21 @@
-"""Every change of a task's state: one function per event, each a compare-and-swap.
+"""Claiming a task, and the end of an attempt: what the loop and the reaper do to tasks.
 
 The open attempt is the claim. Completion, failure, release and revocation all close it through
-:func:`_close_attempt`, the one fence: one row changed, or `ClaimLost` and nothing written. Every
-move of a task goes through :func:`_move`, which writes the history with it.
+:func:`close_attempt`, the one fence: one row changed, or `ClaimLost` and nothing written.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    bindparam,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, true, update
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Tally, event_after
-from slurmband.domain.states import ENDED_BADLY, TRANSITIONS, Event, TaskState
-from slurmband.errors import ClaimLost, InvariantBroken, RaceLost
+from slurmband.domain.states import ENDED_BADLY, Event, TaskState
+from slurmband.errors import ClaimLost, InvariantBroken
 from slurmband.store.database import Transaction, inserted_key
-from slurmband.store.schema import attempts, edges, task_counts, task_statuses, tasks, workflows
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One task's step along an edge of the table, and who took it."""
-
-    task: int
-    event: Event
-    now: float
-    worker: int | None = None
-    attempt: int | None = None
-
+from slurmband.store.moves import Move, block_dependents, free_dependents, move, wait_again
+from slurmband.store.schema import attempts, edges, revisions, task_counts, tasks, workflows
 
 # --- claim --------------------------------------------------------------------------------------
 
@@ -104,13 +80,26 @@ def _claim_one(tx: Transaction, task: int, name: str, worker: int, now: float) -
     )
     if taken_one.rowcount != 1:
         raise InvariantBroken(f"task {name!r} was claimable and is not, within one transaction")
-    number = tx.connection.execute(select(tasks.c.attempts).where(tasks.c.key == task)).scalar_one()
+    row = tx.connection.execute(_NUMBER_AND_FINGERPRINT, {"task": task}).one()
+    number: int = row.attempts
     opened = tx.connection.execute(
-        insert(attempts).values(task=task, slot=slot, number=number, worker=worker, claimed_at=now)
+        insert(attempts).values(
+            task=task,
+            slot=slot,
+            number=number,
+            worker=worker,
+            claimed_at=now,
+            fingerprint=row.fingerprint,
+        )
     )
     attempt = inserted_key(opened)
-    _move(tx, Move(task, Event.CLAIM, now, worker, attempt))
+    move(tx, Move(task, Event.CLAIM, now, worker, attempt))
     return Claim(attempt, name, task, number, slot)
+
+
+_NUMBER_AND_FINGERPRINT = select(tasks.c.attempts, tasks.c.fingerprint).where(
+    tasks.c.key == bindparam("task")
+)
 
 
 # --- the end of an attempt ----------------------------------------------------------------------
@@ -119,8 +108,10 @@ def _claim_one(tx: Transaction, task: int, name: str, worker: int, now: float) -
 def close(tx: Transaction, held: Claim, ending: Ending, *, now: float) -> frozenset[str]:
     """Close the claimed attempt, and do to the task and its dependents what follows.
 
-    A completion frees what waited for it, in this transaction. A failure or a death with no budget
-    left blocks everything downstream. Otherwise the task is ready again.
+    A completion frees what waited for it, in this transaction; but if another fingerprint was
+    registered meanwhile, the task is to run again. A failure or a death with no budget left blocks
+    everything downstream. Otherwise the task is ready again, or waits, if what it depends on is to run
+    again.
 
     Parameters
     ----------
@@ -133,29 +124,42 @@ def close(tx: Transaction, held: Claim, ending: Ending, *, now: float) -> frozen
     Returns
     -------
     frozenset of str
-        Ids of the tasks that became ready, this one included if it is to be tried again.
+        Ids of the tasks that became claimable, this one included if it is to be tried again.
 
     Raises
     ------
     ClaimLost
         If the attempt is no longer open. Nothing has been written.
     """
-    worker = _close_attempt(tx, held, ending, now)
-    tally = _tally(tx, held.task_key, ending.outcome)
+    worker, fingerprint = close_attempt(tx, held, ending, now)
+    tally = _tally(tx, held.task_key, ending.outcome, fingerprint)
     event = event_after(ending.outcome, tally)
     if event is None:
         return frozenset()
-    state = _move(tx, Move(held.task_key, event, now, worker, held.attempt))
+    state = move(tx, Move(held.task_key, event, now, worker, held.attempt))
     if state is TaskState.COMPLETED:
-        return _free_dependents(tx, held.task_key, now)
+        freed = free_dependents(tx, held.task_key, now)
+        if not _is_outdated(tx, held.task_key):
+            return freed
+        invalidate(tx, [held.task_key], now=now)
+        return frozenset({held.task})
+    wait_again(tx, edges.c.downstream == held.task_key, now)
     if state in ENDED_BADLY:
-        _block_dependents(tx, [held.task_key], now)
+        block_dependents(tx, [held.task_key], now)
         return frozenset()
     return frozenset({held.task})
 
 
-def _close_attempt(tx: Transaction, held: Claim, ending: Ending, now: float) -> int:
-    """End the open attempt, or raise `ClaimLost`; this is the fence all reports pass."""
+def close_attempt(
+    tx: Transaction, held: Claim, ending: Ending, now: float
+) -> tuple[int, str | None]:
+    """End the open attempt, or raise `ClaimLost`; this is the fence all reports pass.
+
+    Returns
+    -------
+    int, str or None
+        Key of its worker, and the fingerprint it was of.
+    """
     closed = tx.connection.execute(
         update(attempts)
         .where(attempts.c.id == held.attempt, attempts.c.outcome.is_(None))
@@ -163,14 +167,12 @@ def _close_attempt(tx: Transaction, held: Claim, ending: Ending, now: float) -> 
     )
     if closed.rowcount != 1:
         raise ClaimLost(held.task, held.number)
-    return int(
-        tx.connection.execute(
-            select(attempts.c.worker).where(attempts.c.id == held.attempt)
-        ).scalar_one()
-    )
+    of = select(attempts.c.worker, attempts.c.fingerprint).where(attempts.c.id == held.attempt)
+    row = tx.connection.execute(of).one()
+    return row.worker, row.fingerprint
 
 
-def _tally(tx: Transaction, task: int, outcome: Outcome) -> Tally:
+def _tally(tx: Transaction, task: int, outcome: Outcome, fingerprint: str | None) -> Tally:
     """Count this end on the task, and return what it has behind it now."""
     still_open = tx.connection.execute(
         select(func.count()).where(attempts.c.task == task, attempts.c.outcome.is_(None))
@@ -187,16 +189,15 @@ def _tally(tx: Transaction, task: int, outcome: Outcome) -> Tally:
     )
     # After a completion, or with a budget spent, nobody joins who is still in it.
     joinable = still_open and not tally.completed and not tally.spent
-    tx.connection.execute(
-        update(tasks)
-        .where(tasks.c.key == task)
-        .values(
-            free_slots=row.max_parallel_workers - still_open if joinable else 0,
-            failures=tally.failures,
-            deaths=tally.deaths,
-            completions=completions,
-        )
-    )
+    values = {
+        "free_slots": row.max_parallel_workers - still_open if joinable else 0,
+        "failures": tally.failures,
+        "deaths": tally.deaths,
+        "completions": completions,
+    }
+    if outcome is Outcome.COMPLETED:
+        values["last_fingerprint"] = fingerprint
+    tx.connection.execute(update(tasks).where(tasks.c.key == task).values(values))
     return tally
 
 
@@ -219,185 +220,38 @@ _FOR_TALLY = (
 )
 
 
-# --- what follows for others --------------------------------------------------------------------
+# --- a completion that counts no more -----------------------------------------------------------
 
 
-def _free_dependents(tx: Transaction, task: int, now: float) -> frozenset[str]:
-    """Satisfy the edges that leave a completed task; return the ids that became ready."""
-    unsatisfied = and_(edges.c.upstream == task, edges.c.satisfied == 0)
-    dependents = select(edges.c.downstream).where(unsatisfied)
+def invalidate(tx: Transaction, outdated: Sequence[int], *, now: float) -> None:
+    """Let completed tasks run again; what has not started yet waits for them again."""
+    for task in outdated:
+        begin_new_round(tx, task)
+        move(tx, Move(task, Event.INVALIDATE, now))
+    if outdated:
+        wait_again(tx, true(), now)
+
+
+def begin_new_round(tx: Transaction, task: int) -> None:
+    """Forget what counted towards the end of a task, but not its attempts."""
     tx.connection.execute(
-        update(tasks).where(tasks.c.key.in_(dependents)).values(unmet=tasks.c.unmet - 1)
+        update(tasks).where(tasks.c.key == task).values(failures=0, deaths=0, completions=0)
     )
-    freed = tx.connection.execute(
-        select(tasks.c.key, tasks.c.id).where(
-            tasks.c.key.in_(dependents), tasks.c.unmet == 0, tasks.c.state == TaskState.WAITING
-        )
-    ).all()
-    tx.connection.execute(update(edges).where(unsatisfied).values(satisfied=1))
-    for row in freed:
-        _move(tx, Move(row.key, Event.FREE, now))
-    return frozenset(row.id for row in freed)
 
 
-def _block_dependents(tx: Transaction, ended: Iterable[int], now: float) -> None:
-    """Block all that waits, directly or not, for tasks that ended without completing."""
-    for dependent in _downstream(tx, ended, TaskState.WAITING):
-        _move(tx, Move(dependent, Event.BLOCK, now))
+def _is_outdated(tx: Transaction, task: int) -> bool:
+    """Whether the completion that was just recorded is of another fingerprint than is wanted."""
+    row = tx.connection.execute(_FINGERPRINTS, {"task": task}).one()
+    return row.fingerprint is not None and row.last_fingerprint != row.fingerprint and row.compared
 
 
-def _downstream(tx: Transaction, origins: Iterable[int], state: TaskState) -> list[int]:
-    """Return the tasks in `state` that a path of such tasks joins to one of `origins`."""
-    found: dict[int, None] = {}
-    frontier = list(origins)
-    while frontier:
-        rows = tx.connection.execute(
-            select(tasks.c.key)
-            .distinct()
-            .join_from(edges, tasks, tasks.c.key == edges.c.downstream)
-            .where(edges.c.upstream.in_(frontier[:_MANY]), tasks.c.state == state)
-        ).scalars()
-        new = [key for key in rows if key not in found]
-        found |= dict.fromkeys(new)
-        frontier = frontier[_MANY:] + new
-    return list(found)
-
-
-#: Members of one IN list; SQLite allows 32766 parameters, older ones 999.
-_MANY = 500
-
-
-# --- by people, and by a new revision of the graph ----------------------------------------------
-
-
-def reset(tx: Transaction, names: Sequence[str] | None, *, now: float) -> list[str]:
-    """Make tasks that failed or were killed ready again, with whole budgets; unblock what waited.
-
-    Parameters
-    ----------
-    tx : Transaction
-    names : sequence of str or None
-        Which tasks; None: all that failed or were killed.
-    now : float
-
-    Returns
-    -------
-    list of str
-        The tasks that are to be tried again.
-    """
-    retryable = tasks.c.state.in_([TaskState.FAILED, TaskState.KILLED])
-    rows = tx.connection.execute(select(tasks.c.key, tasks.c.id).where(retryable)).all()
-    chosen = [row for row in rows if names is None or row.id in set(names)]
-    for row in chosen:
-        tx.connection.execute(
-            update(tasks).where(tasks.c.key == row.key).values(failures=0, deaths=0)
-        )
-        _move(tx, Move(row.key, Event.RESET, now))
-    _unblock(tx, [row.key for row in chosen], now)
-    return [row.id for row in chosen]
-
-
-def _unblock(tx: Transaction, restored: Iterable[int], now: float) -> None:
-    """Let what was blocked by `restored` wait again, unless something else still blocks it."""
-    freed = _downstream(tx, restored, TaskState.BLOCKED)
-    for task in freed:
-        _move(tx, Move(task, Event.UNBLOCK, now))
-    still = (
-        select(edges.c.upstream)
-        .distinct()
-        .join_from(edges, tasks, tasks.c.key == edges.c.upstream)
-        .where(or_(tasks.c.state.in_(ENDED_BADLY), tasks.c.state == TaskState.BLOCKED))
-    )
-    for start in range(0, len(freed), _MANY):
-        part = freed[start : start + _MANY]
-        causes = tx.connection.execute(still.where(edges.c.downstream.in_(part))).scalars().all()
-        _block_dependents(tx, causes, now)
-
-
-def drop(tx: Transaction, gone: Iterable[int], *, now: float) -> None:
-    """Cancel tasks that the current revision of the graph does not have."""
-    for task in gone:
-        _move(tx, Move(task, Event.DROP, now))
-
-
-def disown(tx: Transaction, held: Claim, *, now: float) -> None:
-    """Hand back a claim on a task that the current revision does not have, and cancel the task.
-
-    While others are in it, it is only closed to newcomers.
-    """
-    close(tx, held, Ending(Outcome.RELEASED, "no longer in the graph"), now=now)
-    if _state(tx, held.task_key) is TaskState.RUNNING:
-        tx.connection.execute(
-            update(tasks).where(tasks.c.key == held.task_key).values(free_slots=0)
-        )
-    else:
-        drop(tx, [held.task_key], now=now)
-
-
-def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
-    """Make tasks wait, so that their dependencies can be written anew."""
-    events = {
-        TaskState.READY: Event.HOLD,
-        TaskState.BLOCKED: Event.UNBLOCK,
-        TaskState.CANCELLED: Event.RESTORE,
-    }
-    for task in rewired:
-        state = _state(tx, task)
-        if state in events:
-            _move(tx, Move(task, events[state], now))
-
-
-def settle(tx: Transaction, rewired: Sequence[int], *, now: float) -> None:
-    """Free or block waiting tasks whose dependencies have just been written."""
-    for task in _downstream(tx, rewired, TaskState.BLOCKED):
-        _move(tx, Move(task, Event.UNBLOCK, now))  # what still blocks it does so again below
-    for task in rewired:
-        unmet = tx.connection.execute(select(tasks.c.unmet).where(tasks.c.key == task)).scalar_one()
-        if unmet == 0:
-            _move(tx, Move(task, Event.FREE, now))
-    ended = select(tasks.c.key).where(tasks.c.state.in_([*ENDED_BADLY, TaskState.BLOCKED]))
-    has_dependents = exists().where(edges.c.upstream == tasks.c.key)
-    _block_dependents(tx, tx.connection.execute(ended.where(has_dependents)).scalars().all(), now)
-
-
-# --- the one way a task moves -------------------------------------------------------------------
-
-
-def _move(tx: Transaction, move: Move) -> TaskState:
-    """Move a task along its edge of the table, and write the history row with it."""
-    was, target = _edge(tx, move)
-    values: dict[str, object] = {"state": target}
-    if target is TaskState.READY:
-        values["free_slots"] = tasks.c.max_parallel_workers
-    elif target is not TaskState.RUNNING:
-        values["free_slots"] = 0
-    moved = tx.connection.execute(
-        update(tasks).where(and_(tasks.c.key == move.task, tasks.c.state == was)).values(values)
-    )
-    if moved.rowcount != 1:
-        raise RaceLost(f"task {move.task} is no longer {was}")
-    tx.connection.execute(
-        insert(task_statuses).values(
-            task_id=move.task,
-            status=target,
-            event=move.event,
-            timestamp=move.now,
-            worker_id=move.worker,
-            attempt=move.attempt,
-        )
-    )
-    return target
-
-
-def _edge(tx: Transaction, move: Move) -> tuple[TaskState, TaskState]:
-    was = _state(tx, move.task)
-    try:
-        return was, TRANSITIONS[was, move.event]
-    except KeyError:
-        raise InvariantBroken(f"no edge for {move.event} of a task that is {was}") from None
-
-
-def _state(tx: Transaction, task: int) -> TaskState:
-    return TaskState(
-        tx.connection.execute(select(tasks.c.state).where(tasks.c.key == task)).scalar_one()
-    )
+_FINGERPRINTS = select(
+    tasks.c.fingerprint,
+    tasks.c.last_fingerprint,
+    select(revisions.c.fingerprints)
+    .order_by(revisions.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
+    .label("compared"),
+).where(tasks.c.key == bindparam("task"))

@@ -207,7 +207,7 @@ def check_cluster(cluster: Cluster) -> None:
 
 
 def register(
-    store: Store, graph: Graph, budgets: Budgets, *, replace: bool, now: float
+    store: Store, graph: Graph, budgets: Budgets, *, compare: bool, replace: bool, now: float
 ) -> Registered:
     """Register the graph as the band's current revision.
 
@@ -220,4 +220,6 @@ def register(
         known = queries.task_ids(tx)
         if known and not replace and known.isdisjoint(graph.tasks):
             raise GraphReplaced(str(store.layout.database), len(known))
-        return registration.register(tx, graph, budgets=budgets, new_revision=True, now=now)
+        return registration.register(
+            tx, graph, budgets=budgets, new_revision=True, compare=compare, now=now
+        )

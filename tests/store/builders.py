@@ -10,7 +10,7 @@ from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.task import Task
 from slurmband.domain.workers import Element, Worker
 from slurmband.liveness import incarnation
-from slurmband.store import membership, registration, transitions
+from slurmband.store import interventions, membership, registration, transitions
 from slurmband.store.database import Store
 from slurmband.store.registration import Budgets, Registered
 
@@ -130,7 +130,11 @@ class Bench:
 
     def reset(self, *names: str, now: float = 40.0) -> list[str]:
         with self.store.transaction() as tx:
-            return transitions.reset(tx, names or None, now=now)
+            return interventions.reset(tx, names or None, now=now)
+
+    def cancel(self, *names: str, now: float = 40.0) -> list[str]:
+        with self.store.transaction() as tx:
+            return interventions.cancel(tx, names, now=now)
 
     def leave(self, worker: Worker, now: float = 30.0) -> None:
         with self.store.transaction() as tx:

@@ -3,7 +3,7 @@
 import pytest
 
 from slurmband.domain.attempts import Ending
-from slurmband.store import queries, transitions
+from slurmband.store import interventions, queries
 from tests.store.builders import COMPLETED, FAILED, KILLED, Bench, finish, task
 
 pytestmark = pytest.mark.unit
@@ -197,6 +197,6 @@ def test_a_task_with_open_dependencies_is_not_freed_by_settling(bench: Bench) ->
     bench.register(task("bake"), task("serve", "bake"))
 
     with bench.store.transaction() as tx:
-        transitions.settle(tx, [2], now=5.0)
+        interventions.settle(tx, [2], now=5.0)
 
     assert bench.state("serve") == "waiting"

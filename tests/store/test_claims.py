@@ -5,7 +5,7 @@ import pytest
 from slurmband.domain.attempts import Claim, Ending
 from slurmband.domain.states import Event
 from slurmband.errors import InvariantBroken
-from slurmband.store import queries, transitions
+from slurmband.store import interventions, moves, queries, transitions
 from tests.store.builders import FAILED, RELEASED, Bench, names, task
 
 pytestmark = pytest.mark.unit
@@ -112,7 +112,7 @@ def test_a_claim_of_a_task_that_is_no_longer_in_the_graph_is_handed_back(bench: 
     held = bench.claim(alice)
 
     with bench.store.transaction() as tx:
-        transitions.disown(tx, held, now=4.0)
+        interventions.disown(tx, held, now=4.0)
 
     assert bench.states() == {"bake": "cancelled", "boil": "ready"}
     assert bench.rows("SELECT outcome, reason FROM attempts") == [
@@ -126,7 +126,7 @@ def test_a_task_that_is_gone_is_handed_back_while_others_are_still_in_it(bench: 
     second = bench.claim(bench.worker("bob"))
 
     with bench.store.transaction() as tx:
-        transitions.disown(tx, second, now=4.0)
+        interventions.disown(tx, second, now=4.0)
 
     assert bench.state("bake") == "running"
     assert bench.one("SELECT count(*) FROM attempts WHERE outcome IS NULL") == 1
@@ -137,4 +137,4 @@ def test_a_task_moves_only_along_an_edge_of_the_table(bench: Bench) -> None:
     bench.register(task("bake"))
 
     with pytest.raises(InvariantBroken, match="no edge for free"), bench.store.transaction() as tx:
-        transitions._move(tx, transitions.Move(1, Event.FREE, 1.0))
+        moves.move(tx, moves.Move(1, Event.FREE, 1.0))

@@ -27,7 +27,7 @@ def test_the_first_registration_writes_tasks_edges_and_the_revision(bench: Bench
 
 def test_before_the_first_registration_there_is_no_revision(bench: Bench) -> None:
     with bench.store.read() as tx:
-        assert registration.current_digest(tx) is None
+        assert registration.current(tx) is None
         assert queries.revision_row(tx) is None
 
 
