@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "wait": "slurmband.cli.wait",
     "reap-dead": "slurmband.cli.reap_dead",
     "retry": "slurmband.cli.retry",
+    "cancel": "slurmband.cli.cancel",
     "templates": "slurmband.cli.templates",
 }
 

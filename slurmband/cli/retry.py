@@ -1,11 +1,11 @@
-"""``slurmband retry``: tasks that failed or were killed are tried again."""
+"""``slurmband retry``: tasks that failed, were killed or cancelled are tried again."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
+from slurmband.cli.common import DEFAULT_DB, Db, Json, named, open_store, plural, print_json
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
 from slurmband.liveness.notice import Notice
@@ -15,19 +15,26 @@ from slurmband.store import interventions
 def retry(
     tasks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TASK]...", help="Which; none: all of them.", show_default=False),
+        typer.Argument(
+            metavar="[TASK]...",
+            help="Which; none: all that failed or were killed.",
+            show_default=False,
+        ),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: Json = False,
 ) -> None:
-    """Reset failed and killed tasks to ready, with their whole budgets, and unblock what waited."""
+    """Let failed and killed tasks be tried again, with whole budgets; unblock what waited.
+
+    A cancelled task comes back where it is named.
+    """
     store = open_store(db)
     with store.transaction() as tx:
         reset = interventions.reset(tx, tasks or None, now=SystemClock().now())
         missing = sorted(set(tasks or ()) - set(reset))
         if missing:
             raise UsageError(
-                f"{', '.join(map(repr, missing))}: no such task, or it neither failed nor was killed. "
+                f"{named(missing)}: no such task, or it neither failed nor was killed or cancelled. "
                 "Nothing was reset. `slurmband tasks` lists states."
             )
     if reset:

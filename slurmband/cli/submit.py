@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more, plural
+from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more, named, plural
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
 from slurmband.domain.graph import Graph
@@ -210,10 +210,9 @@ def _registered(graph: Graph, registered: Registered) -> list[str]:
         notes.append(f"{registered.invalidated} to run again for their fingerprints")
     lines = [f"{plural(len(graph), 'task')} registered, {', '.join(notes)}."]
     if registered.too_late:
-        names = ", ".join(map(repr, registered.too_late[:5]))
-        more = f" and {len(registered.too_late) - 5} more" if len(registered.too_late) > 5 else ""
+        late = named(registered.too_late)
         lines.append(
-            f"note: other dependencies of {names}{more} come too late: they had started or completed."
+            f"note: new dependencies of {late} come too late: started or completed before."
         )
     return lines
 

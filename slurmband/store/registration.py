@@ -184,10 +184,10 @@ def _revise(
     new = [task for task in graph if task.id not in known]
     keys |= _insert_tasks(tx, new, first_key=max(keys.values()) + 1, now=now)
 
-    gone = [row for name, row in known.items() if row.in_graph and name not in graph.tasks]
+    gone = [row for name, row in known.items() if name not in graph.tasks]
     dropped = [row.key for row in gone if row.state in _CAN_BE_DROPPED]
     interventions.drop(tx, dropped, now=now)
-    _set(tx, "in_graph", {row.key: 0 for row in gone})
+    _set(tx, "in_graph", {row.key: 0 for row in gone if row.in_graph})
     back = [t for t in graph if t.id in known and not known[t.id].in_graph]
     _set(tx, "in_graph", {keys[task.id]: 1 for task in back})
     cancelled = [t for t in back if known[t.id].state == TaskState.CANCELLED]

@@ -29,14 +29,26 @@ TABLES: Final = (
 Row = tuple[Any, ...]
 
 
-def task(name: str, *needs: str, slots: int = 1, priority: int = 0, labels: str = "") -> Task[None]:
-    """Write a task in one line; `labels` are separated by blanks."""
+def task(
+    name: str,
+    *needs: str,
+    slots: int = 1,
+    priority: int = 0,
+    labels: str = "",
+    of: str | None = None,
+    failed: int | None = None,
+    killed: int | None = None,
+) -> Task[None]:
+    """Write a task in one line; `labels` are separated by blanks, `of` is its fingerprint."""
     return Task(
         name,
         dependencies=frozenset(needs),
         requirements=frozenset(labels.split()),
         max_parallel_workers=slots,
         priority=priority,
+        fingerprint=of,
+        max_failed_retries=failed,
+        max_killed_retries=killed,
     )
 
 
@@ -73,6 +85,8 @@ class Bench:
         failed: int | None = None,
         killed: int | None = None,
         new_revision: bool = False,
+        compare: bool = False,
+        alone: bool = False,
         now: float = 0.0,
     ) -> Registered:
         with self.store.transaction() as tx:
@@ -81,11 +95,13 @@ class Bench:
                 check(tasks),
                 budgets=Budgets(failed, killed),
                 new_revision=new_revision,
+                compare=compare,
+                alone=lambda: alone,
                 now=now,
             )
 
-    def submit(self, *tasks: Task[Any], now: float = 50.0) -> Registered:
-        return self.register(*tasks, new_revision=True, now=now)
+    def submit(self, *tasks: Task[Any], compare: bool = False, now: float = 50.0) -> Registered:
+        return self.register(*tasks, new_revision=True, compare=compare, now=now)
 
     def worker(self, name: str = "alice", labels: str = "", now: float = 1.0) -> Worker:
         with self.store.transaction() as tx:

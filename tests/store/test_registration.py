@@ -200,7 +200,7 @@ def test_what_has_started_keeps_the_dependencies_it_had(bench: Bench) -> None:
 
     found = bench.submit(task("late"), task("bake", "late"), task("boil", "late"))
 
-    assert found == Registered(2, added=1)
+    assert found == Registered(2, added=1, too_late=("bake", "boil"))
     assert bench.states() == {"bake": "completed", "boil": "running", "late": "ready"}
     assert bench.close(boil) == set()
 
@@ -360,3 +360,80 @@ def test_what_ended_badly_is_tried_again_as_the_newest_graph_has_it(
 
     assert bench.claims(bench.worker("bob")) == []
     assert names(bench.claims(bench.worker("carol", labels="oven"))) == ["bake"]
+
+
+@BADLY
+def test_a_retry_waits_for_dependencies_that_came_after_the_end(
+    bench: Bench, ending: Ending
+) -> None:
+    bench.register(task("bake"), task("serve", "bake"), killed=0)
+    worker = bench.worker()
+    bench.close(bench.claim(worker), ending)
+
+    bench.submit(task("mill"), task("bake", "mill"), task("serve", "bake"))
+    assert bench.state("bake") == str(ending.outcome)
+    bench.reset("bake")
+
+    assert bench.states() == {"bake": "waiting", "serve": "waiting", "mill": "ready"}
+    finish(bench, worker, "mill", "bake", "serve")
+
+
+@BADLY
+def test_a_retry_does_not_wait_for_what_the_graph_no_longer_asks_for(
+    bench: Bench, ending: Ending
+) -> None:
+    bench.register(task("mill"), task("bake", "mill"), killed=0)
+    worker = bench.worker()
+    finish(bench, worker, "mill")
+    bench.close(bench.claim(worker), ending)
+    bench.submit(task("mill", of="x"), task("bake"))
+
+    bench.reset("bake")
+
+    assert bench.state("bake") == "ready"
+    assert bench.rows("SELECT * FROM edges") == []
+
+
+def test_a_task_has_budgets_of_its_own_where_it_says_so(bench: Bench) -> None:
+    bench.register(task("bake", failed=2), task("boil"), task("stew", failed=0), failed=1)
+    worker = bench.worker()
+    for _ in range(2):
+        for held in bench.claims(worker):
+            bench.close(held, FAILED)
+
+    assert bench.states() == {"bake": "ready", "boil": "failed", "stew": "failed"}
+
+
+def test_the_budget_of_deaths_is_its_own_too(bench: Bench) -> None:
+    bench.register(task("bake", killed=0), task("boil"), killed=1)
+    for held in bench.claims(bench.worker()):
+        bench.close(held, KILLED)
+
+    assert bench.states() == {"bake": "killed", "boil": "ready"}
+
+
+def test_a_revision_changes_the_budgets_of_what_can_still_run(bench: Bench) -> None:
+    bench.register(task("bake", failed=0))
+    bench.submit(task("bake", failed=1))
+    worker = bench.worker()
+    bench.close(bench.claim(worker), FAILED)
+    assert bench.state("bake") == "ready"
+    bench.close(bench.claim(worker), FAILED)
+
+    bench.submit(task("bake"))
+    bench.reset()
+    bench.close(bench.claim(worker), FAILED)
+
+    assert bench.state("bake") == "failed"
+
+
+def test_a_task_that_completed_and_left_the_graph_is_not_dropped(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"))
+    finish(bench, bench.worker(), "bake", "boil")
+
+    bench.submit(task("boil"))
+
+    assert bench.rows("SELECT id, state, in_graph FROM tasks") == [
+        ("bake", "completed", 0),
+        ("boil", "completed", 1),
+    ]

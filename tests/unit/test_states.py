@@ -35,8 +35,8 @@ def test_only_a_running_task_can_complete() -> None:
     }
 
 
-def test_no_event_takes_back_a_completion() -> None:
-    assert [event for state, event in TRANSITIONS if state is S.COMPLETED] == []
+def test_only_another_fingerprint_takes_back_a_completion() -> None:
+    assert [event for state, event in TRANSITIONS if state is S.COMPLETED] == [E.INVALIDATE]
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_the_end_of_an_attempt_is_an_event_of_running_tasks_only(
     assert {key: t for key, t in TRANSITIONS.items() if key[1] is event} == {(S.RUNNING, event): to}
 
 
-def test_a_running_task_is_never_blocked_held_or_dropped_under_its_worker() -> None:
+def test_only_a_person_takes_a_running_task_from_its_worker() -> None:
     leaving = {event for state, event in TRANSITIONS if state is S.RUNNING}
 
-    assert leaving == {E.CLAIM, E.COMPLETE, E.RETRY, E.RELEASE, E.FAIL, E.KILL}
+    assert leaving == {E.CLAIM, E.COMPLETE, E.RETRY, E.RELEASE, E.FAIL, E.KILL, E.CANCEL}
 
 
 @pytest.mark.parametrize("state", sorted({S.WAITING, S.READY, S.BLOCKED} | ENDED_BADLY))
@@ -70,8 +70,14 @@ def test_every_event_is_in_the_table() -> None:
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
-def test_every_state_can_be_reached_but_the_one_that_awaits_fingerprints() -> None:
-    assert set(TaskState) - reachable(FIRST) == {S.INVALIDATED}
+def test_every_state_can_be_reached() -> None:
+    assert reachable(FIRST) == set(TaskState)
+
+
+def test_whatever_has_not_completed_can_be_cancelled() -> None:
+    assert {state for state, event in TRANSITIONS if event is E.CANCEL} == set(TaskState) - {
+        *(S.COMPLETED, S.CANCELLED),
+    }
 
 
 def test_the_named_sets_of_states_do_not_contradict_each_other() -> None:
