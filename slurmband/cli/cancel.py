@@ -9,7 +9,7 @@ from slurmband.cli.common import DEFAULT_DB, Db, Json, named, open_store, plural
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
 from slurmband.liveness.notice import Notice
-from slurmband.store import interventions
+from slurmband.store import interventions, queries
 
 
 def cancel(
@@ -31,7 +31,8 @@ def cancel(
                 f"{named(missing)}: no such task, or it has completed or is cancelled already. Nothing "
                 "was cancelled. `slurmband tasks` lists states; `scancel` ends SLURM's jobs."
             )
-    Notice(store.layout.notice).ring()
+        newest = queries.newest_event(tx)
+    Notice(store.layout.notice).ring(newest)
     if as_json:
         print_json({"cancelled": cancelled})
     else:

@@ -21,10 +21,12 @@ COMMANDS: Final = {
     "workers": "slurmband.cli.workers",
     "jobs": "slurmband.cli.jobs",
     "where": "slurmband.cli.where",
+    "events": "slurmband.cli.events",
     "wait": "slurmband.cli.wait",
     "reap-dead": "slurmband.cli.reap_dead",
     "retry": "slurmband.cli.retry",
     "cancel": "slurmband.cli.cancel",
+    "prune": "slurmband.cli.prune",
     "templates": "slurmband.cli.templates",
 }
 

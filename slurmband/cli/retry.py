@@ -9,7 +9,7 @@ from slurmband.cli.common import DEFAULT_DB, Db, Json, named, open_store, plural
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
 from slurmband.liveness.notice import Notice
-from slurmband.store import interventions
+from slurmband.store import interventions, queries
 
 
 def retry(
@@ -37,8 +37,9 @@ def retry(
                 f"{named(missing)}: no such task, or it neither failed nor was killed or cancelled. "
                 "Nothing was reset. `slurmband tasks` lists states."
             )
+        newest = queries.newest_event(tx)
     if reset:
-        Notice(store.layout.notice).ring()
+        Notice(store.layout.notice).ring(newest)
     if as_json:
         print_json({"reset": reset})
     else:

@@ -51,6 +51,8 @@ class Graphband(Generic[T]):
         Seconds between signs of life (15), and of silence after which to suspect a worker (60).
     max_failed_retries, max_killed_retries : int
         How many further attempts after a failure (0), and after a death that is charged (3).
+    has_more_jobs_ttl : float
+        Seconds for which an answer of ``has_more_jobs`` is good (5); 0: ask the database each time.
     enable_fingerprints : bool
         Run completed tasks again whose ``Task.fingerprint`` is another than that of their completion.
     disabled : bool
@@ -94,6 +96,7 @@ class Graphband(Generic[T]):
         heartbeat_timeout: float | None = None,
         max_failed_retries: int | None = None,
         max_killed_retries: int | None = None,
+        has_more_jobs_ttl: float | None = None,
         enable_fingerprints: bool | None = None,
         disabled: bool | None = None,
         wait: bool = False,
@@ -111,6 +114,7 @@ class Graphband(Generic[T]):
                 "heartbeat_timeout": heartbeat_timeout,
                 "max_failed_retries": max_failed_retries,
                 "max_killed_retries": max_killed_retries,
+                "has_more_jobs_ttl": has_more_jobs_ttl,
                 "enable_fingerprints": enable_fingerprints,
                 "disabled": disabled,
             }
@@ -127,6 +131,8 @@ class Graphband(Generic[T]):
         self._iteration: Generator[Task[T], None, None] | None = None
         self._entered = False
         self._interrupts = False
+        #: The last answer of `has_more_jobs`, and when it was asked for, by our own clock.
+        self._more_jobs: tuple[bool, float] | None = None
 
     @classmethod
     def over(cls, items: Iterable[Any], **options: Any) -> "Graphband[Any]":
@@ -145,6 +151,7 @@ class Graphband(Generic[T]):
     def __iter__(self) -> Iterator[Task[T]]:
         """Yield tasks for as long as this worker can claim one."""
         self._finish_abandoned()
+        self._more_jobs = None
         if self._made_loop is not None:
             self._made_loop.closing = False
         self._iteration = self._iterate()
@@ -194,6 +201,7 @@ class Graphband(Generic[T]):
                 function(one)
             return Round(completed=len(self), total=len(self))
         self._finish_abandoned()
+        self._more_jobs = None
         loop = self._loop
         try:
             while True:
@@ -226,7 +234,8 @@ class Graphband(Generic[T]):
                 compare=self.options.enable_fingerprints,
                 now=self._clock.now(),
             )
-        Notice(self.store.layout.notice).ring()
+            newest = queries.newest_event(tx)
+        Notice(self.store.layout.notice).ring(newest)
         return done.revision
 
     def close(self) -> None:
@@ -289,11 +298,17 @@ class Graphband(Generic[T]):
 
     @property
     def has_more_jobs(self) -> bool:
-        """Whether anything is left that this worker could come to run."""
+        """Whether anything is left that this worker could come to run.
+
+        An answer is good for ``has_more_jobs_ttl`` seconds, or until a new loop starts.
+        """
         if self.options.disabled:
             return False
-        with self.store.read() as tx:
-            return queries.active_for(tx, self.labels) > 0
+        now = self._clock.monotonic()
+        if self._more_jobs is None or now - self._more_jobs[1] >= self.options.has_more_jobs_ttl:
+            with self.store.read() as tx:
+                self._more_jobs = (queries.active_for(tx, self.labels) > 0, now)
+        return self._more_jobs[0]
 
     @property
     def graph(self) -> Graph:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Reason
 from slurmband.domain.graph import Graph
-from slurmband.domain.states import TaskState, wanted
+from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import Element, Worker
 from slurmband.errors import (
     ClaimLost,
@@ -30,7 +30,14 @@ from slurmband.liveness.incarnation import Applicant
 from slurmband.liveness.journal import Journal
 from slurmband.liveness.notice import Notice
 from slurmband.processes import fate_of, identify
-from slurmband.store import interventions, membership, queries, registration, transitions
+from slurmband.store import (
+    interventions,
+    membership,
+    pruning,
+    queries,
+    registration,
+    transitions,
+)
 from slurmband.store.database import Store, Transaction
 from slurmband.store.modes import Mode
 from slurmband.store.registration import Budgets
@@ -58,6 +65,8 @@ class Round:
         Of the whole band.
     stopped_by : str or None
         A task that ended badly, under the policy "stop".
+    finished : bool
+        Whether nobody can do anything more in this band.
     superseded : GraphError or None
         Why this worker must not claim any more: a newer graph than its own was registered.
     """
@@ -68,6 +77,7 @@ class Round:
     completed: int = 0
     total: int = 0
     stopped_by: str | None = None
+    finished: bool = False
     superseded: GraphError | None = None
 
 
@@ -175,13 +185,25 @@ class Life:
                 with self._store.transaction() as tx:
                     freed = self._report(tx, reports, found)
                     self._look_and_claim(tx, found, want=want, adopt=unknown)
+                    to_tell = freed or (reports and not found.left)
+                    newest = queries.newest_event(tx) if to_tell else 0
                 break
             except (CommitUnknown, DatabaseFault) as fault:
                 unknown = unknown or isinstance(fault, CommitUnknown)
                 self._pause(fault)
-        if freed or (reports and not found.left):
-            self._notice.ring()
+        if newest:
+            self._notice.ring(newest)
+        if reports and found.finished:
+            self._prune()
         return found
+
+    def _prune(self) -> None:
+        """Forget old history now that the band has nothing left to do; at the next end, if not now."""
+        try:
+            with self._store.transaction() as tx:
+                pruning.prune(tx.connection)
+        except EnvironmentFault as fault:
+            log.warning("old history was not pruned: %s", fault)
 
     def _pause(self, fault: EnvironmentFault) -> None:
         """Wait before trying the same transaction again: what is known must not be lost."""
@@ -212,6 +234,7 @@ class Life:
         counts = queries.counts(tx)
         found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
         found.left = queries.active_for(tx, self.worker.labels)
+        found.finished = not any(counts[state] for state in ACTIVE)
 
     def _superseded(self, tx: Transaction) -> GraphError | None:
         """Say in which way the registered graph is no longer the one this worker joined with."""
@@ -242,8 +265,9 @@ class Life:
                 found = self.round(reports, want=False)
             with self._store.transaction() as tx:
                 membership.leave(tx, self.worker, reason, now=self._clock.now())
+                newest = queries.newest_event(tx)
             Beats(self._store.layout.beats).end(self.worker.key)
-            self._notice.ring()
+            self._notice.ring(newest)
             log.info("worker=%s left: %s", self.worker.name, reason)
         except WorkerLost as lost:
             found.refused.extend(held for held, _ in reports)

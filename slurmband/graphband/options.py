@@ -33,6 +33,8 @@ class Options:
         below the site's KillWait, which is 30 s unless changed.
     max_failed_retries, max_killed_retries : int or None
         None: as the band has it.
+    has_more_jobs_ttl : float
+        Seconds for which an answer of ``has_more_jobs`` is good; 0: ask each time.
     enable_fingerprints : bool
         Run completed tasks again whose ``Task.fingerprint`` is another than that of their completion.
     disabled : bool
@@ -49,6 +51,7 @@ class Options:
     release_after: float = 15.0
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
+    has_more_jobs_ttl: float = 5.0
     enable_fingerprints: bool = False
     disabled: bool = False
 
@@ -61,6 +64,10 @@ class Options:
         if self.failure_policy not in ("continue", "stop"):
             raise UsageError(
                 f"no failure_policy {self.failure_policy!r}: it is 'continue' or 'stop'."
+            )
+        if not self.has_more_jobs_ttl >= 0:
+            raise UsageError(
+                f"has_more_jobs_ttl is {self.has_more_jobs_ttl:g} s: write 0 to ask each time."
             )
         for name in ("max_failed_retries", "max_killed_retries"):
             if (getattr(self, name) or 0) < 0:
@@ -127,6 +134,7 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "release_after": float,
     "max_failed_retries": int,
     "max_killed_retries": int,
+    "has_more_jobs_ttl": float,
     "enable_fingerprints": _flag,
     "disabled": _flag,
 }

@@ -5,7 +5,6 @@ new name may stay unseen for half a minute.
 """
 
 import os
-import secrets
 from pathlib import Path
 
 
@@ -21,11 +20,21 @@ class Notice:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def ring(self) -> None:
-        """Change the file."""
+    def ring(self, sequence: int) -> None:
+        """Tell of the newest event.
+
+        Parameters
+        ----------
+        sequence : int
+            Its number in the event log, by which no two changes look alike.
+        """
+        self.write(f"{sequence:016}")
+
+    def write(self, words: str) -> None:
+        """Change the file to `words`, which are always as many."""
         descriptor = os.open(self._file, os.O_WRONLY)
         try:
-            os.pwrite(descriptor, secrets.token_hex(8).encode(), 0)
+            os.pwrite(descriptor, words.encode(), 0)
         finally:
             os.close(descriptor)
 

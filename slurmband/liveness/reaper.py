@@ -137,13 +137,14 @@ class Reaper:
                     journal=journal.read(layout.journals, worker.key),
                     now=self.now(),
                 )
+                newest = queries.newest_event(tx)
         except WorkerMoved:
             return Verdict(worker, verdict.evidence, None)
         except EnvironmentFault as fault:
             log.warning("worker=%s could not be judged: %s", worker.name, fault)
             return Verdict(worker, verdict.evidence, None)
         beats.end(worker.key)
-        Notice(layout.notice).ring()
+        Notice(layout.notice).ring(newest)
         for held, ending in revoked:
             log.warning(
                 "task=%s attempt=%d worker=%s %s: the worker is lost (%s)",

@@ -24,10 +24,11 @@ def release(database: str, worker: int) -> None:
     try:
         with store.transaction() as tx:
             membership.leave(tx, queries.worker_by_key(tx, worker), Reason.DRAINED, now=now)
+            newest = queries.newest_event(tx)
     except WorkerLost:
         return
     Beats(store.layout.beats).end(worker)
-    Notice(store.layout.notice).ring()
+    Notice(store.layout.notice).ring(newest)
 
 
 if __name__ == "__main__":

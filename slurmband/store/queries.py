@@ -15,9 +15,11 @@ from slurmband.store.schema import (
     attempts,
     edges,
     elements,
+    events,
     revisions,
     submissions,
     task_counts,
+    task_statuses,
     tasks,
     workers,
 )
@@ -281,6 +283,46 @@ def worker_rows(tx: Transaction) -> list[dict[str, Any]]:
         row["tasks"] = holding.get(row["key"], [])
         row["completed"] = completed.get(row["key"], 0)
     return rows
+
+
+def newest_event(tx: Transaction) -> int:
+    """Return the sequence number of the newest event; 0 before the first."""
+    return tx.connection.execute(select(func.max(events.c.sequence))).scalar_one() or 0
+
+
+def event_rows(
+    tx: Transaction,
+    *,
+    after: int = 0,
+    newest: int | None = None,
+    oldest: int | None = None,
+    only: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """List events after a sequence number, oldest first; only the `newest` or `oldest` so many,
+    and `only` those of the tasks named.
+    """
+    query = (
+        select(
+            events.c.sequence,
+            events.c.timestamp,
+            events.c.event,
+            tasks.c.id.label("task"),
+            task_statuses.c.status.label("state"),
+            workers.c.name.label("worker"),
+            attempts.c.number.label("attempt"),
+            events.c.detail,
+        )
+        .join_from(events, task_statuses, isouter=True)
+        .join(tasks, tasks.c.key == task_statuses.c.task_id, isouter=True)
+        .join(attempts, attempts.c.id == task_statuses.c.attempt, isouter=True)
+        .join(workers, workers.c.key == events.c.worker_id, isouter=True)
+        .where(events.c.sequence > after)
+    )
+    if only is not None:
+        query = query.where(tasks.c.id.in_(only))
+    if newest is not None:
+        return _dicts(tx, query.order_by(events.c.sequence.desc()).limit(newest))[::-1]
+    return _dicts(tx, query.order_by(events.c.sequence).limit(oldest))
 
 
 def element_rows(tx: Transaction) -> list[dict[str, Any]]:

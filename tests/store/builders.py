@@ -10,8 +10,9 @@ from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.task import Task
 from slurmband.domain.workers import Element, Worker
 from slurmband.liveness import incarnation
-from slurmband.store import interventions, membership, registration, transitions
+from slurmband.store import interventions, membership, pruning, registration, transitions
 from slurmband.store.database import Store
+from slurmband.store.pruning import Pruned
 from slurmband.store.registration import Budgets, Registered
 
 #: A process of a boot that never was: nothing can be proven about it.
@@ -168,6 +169,10 @@ class Bench:
             return membership.lose(
                 tx, worker, reason, unmoved=unmoved, journal=journal or {}, now=now
             )
+
+    def prune(self, **keep: int | None) -> Pruned:
+        with self.store.transaction() as tx:
+            return pruning.prune(tx.connection, **keep)  # type: ignore[arg-type]  # as the caller says
 
     # --- looking ----------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ def test_who_sees_somebody_on_duty_waits_from_then(
     duty: Duty, notice: Notice, clock: HandClock
 ) -> None:
     clock.forward(SURELY)
-    notice.ring()
+    notice.ring(7)
     seen = duty.mine()
     clock.forward(PATIENCE - 0.1)
     still = duty.mine()
@@ -84,7 +84,7 @@ def test_of_two_on_duty_one_stands_back(duty: Duty, notice: Notice, clock: HandC
     clock.forward(SURELY)
     duty.mine()
 
-    notice.ring()
+    notice.ring(7)
 
     assert not duty.mine()
     clock.forward(PATIENCE - 0.1)

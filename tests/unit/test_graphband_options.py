@@ -22,6 +22,7 @@ EACH: list[tuple[str, str, Any, Any]] = [
     ("release_after", "5", 5.0, 10.0),
     ("max_failed_retries", "3", 3, 0),
     ("max_killed_retries", "0", 0, 4),
+    ("has_more_jobs_ttl", "0.5", 0.5, 0.0),
     ("enable_fingerprints", "1", True, False),
     ("disabled", "1", True, False),
 ]

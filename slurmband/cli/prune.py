@@ -1,0 +1,56 @@
+"""``slurmband prune``: forget old history, and make the database smaller."""
+
+import dataclasses
+import sys
+from typing import Annotated
+
+import typer
+
+from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
+from slurmband.store import pruning
+
+
+def prune(
+    keep_latest: Annotated[
+        int, typer.Option(min=1, metavar="N", help="History rows to keep of each task.")
+    ] = pruning.KEEP_LATEST,
+    keep_events: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Events to keep.")
+    ] = pruning.KEEP_EVENTS,
+    keep_attempts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Ended attempts to keep of each task, besides its newest completion; all if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Forget old history and events, and make the database smaller.
+
+    Nothing changes for any task: states, dependencies and attempts stay. This is done by itself when a
+    band has nothing left to do.
+    """
+    store = open_store(db)
+    with store.transaction() as tx:
+        pruned = pruning.prune(
+            tx.connection,
+            keep_latest=keep_latest,
+            keep_events=keep_events,
+            keep_attempts=keep_attempts,
+        )
+    if as_json:
+        print_json(dataclasses.asdict(pruned))
+    else:
+        sys.stdout.write(
+            f"{plural(pruned.statuses, 'history row')}, {plural(pruned.events, 'event')} and "
+            f"{plural(pruned.attempts, 'attempt')} pruned.\n"
+        )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(prune)
