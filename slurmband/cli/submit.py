@@ -148,9 +148,7 @@ def submit(
         template=templates.find(template),
         directory=Path.cwd(),
         workers_per_element=workers_per_element,
-        options={
-            n: os.environ[n] for n in map("SLURMBAND_{}".format, CARRIED) if os.environ.get(n)
-        },
+        options=_carried(line),
     )
     request.script("checked-early")  # a bad template is found before anything is written
     program = None if line.is_command else load(line.program[0], line.program[1:])
@@ -215,6 +213,17 @@ def _registered(graph: Graph, registered: Registered) -> list[str]:
             f"note: new dependencies of {late} come too late: started or completed before."
         )
     return lines
+
+
+def _carried(line: CommandLine) -> dict[str, str]:
+    """Return the variables that the script carries.
+
+    The graph of a workflow file is registered here, and its fingerprints are compared here: a worker
+    that starts hours later, when files have changed, must not do so again.
+    """
+    names = map("SLURMBAND_{}".format, CARRIED)
+    carried = {name: os.environ[name] for name in names if os.environ.get(name)}
+    return carried if line.is_command else carried | {"SLURMBAND_ENABLE_FINGERPRINTS": "0"}
 
 
 def _export(**given: object) -> None:

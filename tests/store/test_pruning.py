@@ -21,7 +21,10 @@ def long(bench: Bench) -> Bench:
     return bench
 
 
-HISTORY = "SELECT event FROM task_statuses JOIN tasks ON tasks.key = task_id WHERE tasks.id = ? ORDER BY task_statuses.id"
+HISTORY = (
+    "SELECT event FROM task_statuses JOIN tasks ON tasks.key = task_id WHERE tasks.id = ? "
+    "ORDER BY task_statuses.id"
+)
 
 
 def test_the_newest_rows_of_each_task_stay(long: Bench) -> None:
