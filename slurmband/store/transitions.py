@@ -242,7 +242,8 @@ def begin_new_round(tx: Transaction, task: int) -> None:
 def _is_outdated(tx: Transaction, task: int) -> bool:
     """Whether the completion that was just recorded is of another fingerprint than is wanted."""
     row = tx.connection.execute(_FINGERPRINTS, {"task": task}).one()
-    return row.fingerprint is not None and row.last_fingerprint != row.fingerprint and row.compared
+    known = None not in (row.fingerprint, row.last_fingerprint)
+    return known and row.last_fingerprint != row.fingerprint and row.compared
 
 
 _FINGERPRINTS = select(

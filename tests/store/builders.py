@@ -104,12 +104,19 @@ class Bench:
     def submit(self, *tasks: Task[Any], compare: bool = False, now: float = 50.0) -> Registered:
         return self.register(*tasks, new_revision=True, compare=compare, now=now)
 
-    def worker(self, name: str = "alice", labels: str = "", now: float = 1.0) -> Worker:
+    def worker(
+        self,
+        name: str = "alice",
+        labels: str = "",
+        *,
+        process: ProcessIdentity = ELSEWHERE,
+        now: float = 1.0,
+    ) -> Worker:
         with self.store.transaction() as tx:
             return membership.join(
                 tx,
                 name,
-                ELSEWHERE,
+                process,
                 None,
                 frozenset(labels.split()),
                 heartbeat_timeout=60.0,
