@@ -166,6 +166,17 @@ def test_a_completed_dependent_whose_fingerprint_changed_too_runs_after_its_upst
     assert bench.claim(worker).task == "mill"
 
 
+def test_a_dependent_that_is_outdated_later_waits_as_well(bench: Bench) -> None:
+    bench.submit(*CHAIN_1, compare=True)
+    finish(bench, bench.worker(), "mill", "bake", "serve")
+    bench.submit(*CHAIN_2, compare=True)
+    assert bench.states() == {"mill": "invalidated", "bake": "completed", "serve": "completed"}
+
+    bench.submit(task("mill", of="corn-2"), task("bake", "mill", of="y"), CHAIN_1[2], compare=True)
+
+    assert bench.states() == {"mill": "invalidated", "bake": "waiting", "serve": "completed"}
+
+
 @pytest.mark.parametrize("ending", [FAILED, KILLED, RELEASED], ids=["failed", "killed", "released"])
 def test_a_running_dependent_finishes_and_waits_only_if_it_is_tried_again(
     bench: Bench, ending: object
