@@ -14,6 +14,8 @@ from slurmband.errors import (
     ClaimLost,
     EnvironmentFault,
     GraphError,
+    LockLost,
+    LockTimeout,
     SlurmbandError,
     UsageError,
 )
@@ -25,6 +27,8 @@ __all__ = [
     "EnvironmentFault",
     "GraphError",
     "Graphband",
+    "LockLost",
+    "LockTimeout",
     "SlurmbandError",
     "Task",
     "UsageError",

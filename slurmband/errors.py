@@ -187,6 +187,18 @@ class LockTimeout(EnvironmentFault):
         super().__init__(f"the lock {path} was held for {seconds:g} s by {holder}. {advice}")
 
 
+class LockLost(EnvironmentFault):
+    """A lock was somebody else's before its holder gave it back."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"the lock {path} was taken from this process while it was held: this worker was frozen, "
+            "or cut off, for longer than the lock's lifetime, or somebody deleted the file. Others may "
+            "have been at work meanwhile: look at what the lock guards, and do the work again."
+        )
+
+
 class SlurmMissing(EnvironmentFault):
     """A SLURM command is not installed here."""
 

@@ -13,11 +13,12 @@ from slurmband.domain.task import Task
 from slurmband.errors import UsageError
 from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
 from slurmband.graphband.life import Round
+from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.liveness.notice import Notice
 from slurmband.locks import Lock
-from slurmband.locks.link import LinkLock
+from slurmband.locks.user import UserLock
 from slurmband.store import queries, registration
 from slurmband.store.database import Store
 from slurmband.store.registration import Budgets
@@ -35,9 +36,9 @@ class Graphband(Generic[T]):
     ----------
     graph_fn : iterable of Task, or callable that returns one
     lock : flufl.lock.Lock, optional
-        A lock for what all tasks share, as ``band.lock``; one in the band's folder by default.
+        The lock for what all tasks share, as ``band.global_lock``; one in the band's folder by default.
     db_lock : flufl.lock.Lock, optional
-        The lock of the database between nodes; one in the band's folder by default.
+        The lock of the database between nodes, in shared mode; one in the band's folder by default.
     db : str, default "slurmband.sqlite"
         Path or SQLAlchemy URL of the database. Here and below: None means ``SLURMBAND_DB`` and so
         on, and then the default.
@@ -125,6 +126,7 @@ class Graphband(Generic[T]):
         self._db_lock = db_lock
         self._tqdm_kwargs = dict(tqdm_kwargs or {})
         self._clock = SystemClock()
+        self._made_locks: BandLocks | None = None
         self._graph: Graph | None = None
         self._store: Store | None = None
         self._made_loop: Loop[T] | None = None
@@ -283,11 +285,39 @@ class Graphband(Generic[T]):
         return f"sqlite:///{self.store.layout.database}"
 
     @property
-    def lock(self) -> Lock:
-        """A lock for what all tasks share: ``with band.lock: ...``."""
-        if self._lock is None:
-            self._lock = LinkLock(str(self.store.layout.global_lock))
-        return self._lock
+    def global_lock(self) -> UserLock:
+        """The lock for what all tasks share: ``with band.global_lock: ...``."""
+        return self._locks.shared
+
+    @property
+    def lock(self) -> UserLock:
+        """The old name of `global_lock`."""
+        return self.global_lock
+
+    @property
+    def db_lock(self) -> UserLock:
+        """The lock of the database, to copy the file: nobody else writes while you hold it.
+
+        What this thread asks of the band inside goes on under it.
+        """
+        return self._locks.database
+
+    def task_lock(self, task: str | Task[T], *, timeout: float | None = None) -> UserLock:
+        """Return the lock of one task; those of two tasks never wait for each other.
+
+        Parameters
+        ----------
+        task : str or Task
+            A task of the graph, or its id.
+        timeout : float, optional
+            Seconds to wait when it is taken; None: for ever.
+
+        Raises
+        ------
+        UsageError
+            If the band has no such task, as far as can be told without building the graph.
+        """
+        return self._locks.of_task(task, timeout)
 
     @property
     def iterator(self) -> Any:
@@ -364,10 +394,24 @@ class Graphband(Generic[T]):
                 self.graph,
                 self.options,
                 self._clock,
+                locks=self._locks.held,
                 tqdm_kwargs=self._tqdm_kwargs,
                 interrupts=self._interrupts,
             )
         return self._made_loop
+
+    @property
+    def _locks(self) -> BandLocks:
+        """What makes the locks; made when first asked for."""
+        if self._made_locks is None:
+            self._made_locks = BandLocks(
+                self.options,
+                self._clock,
+                given=self._lock,
+                store=lambda: self.store,
+                tasks=lambda: None if self._graph is None else self._graph.tasks,
+            )
+        return self._made_locks
 
     @property
     def _held(self) -> Claim | None:

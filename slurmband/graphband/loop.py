@@ -19,6 +19,7 @@ from slurmband.graphband.life import Life, Report, Round
 from slurmband.graphband.options import Options
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
+from slurmband.locks.held import Held
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store.database import Store
@@ -37,6 +38,8 @@ class Loop(Generic[T]):
     graph : Graph
     options : Options
     clock : Clock
+    locks : Held
+        What this process holds, which its beats keep fresh.
     tqdm_kwargs : mapping
         For the progress bar.
     interrupts : bool
@@ -50,6 +53,7 @@ class Loop(Generic[T]):
         options: Options,
         clock: Clock,
         *,
+        locks: Held,
         tqdm_kwargs: Mapping[str, Any],
         interrupts: bool,
     ) -> None:
@@ -57,6 +61,7 @@ class Loop(Generic[T]):
         self._graph = graph
         self._options = options
         self._clock = clock
+        self._locks = locks
         self._tqdm_kwargs = tqdm_kwargs
         self._interrupts = interrupts
         self._slurm = SlurmQueue(monotonic=clock.monotonic)
@@ -180,6 +185,8 @@ class Loop(Generic[T]):
         )
         self.drain.listen(interrupts=self._interrupts)
         life.heartbeat.hear_signals()
+        life.heartbeat.on_beat = self._locks.beat
+        self._locks.worker_is(life.worker.key)
         atexit.register(self._at_exit)
         self.bar = None
         return life
@@ -189,6 +196,7 @@ class Loop(Generic[T]):
         if self._life is None or self.of_parent:
             return
         life, self._life = self._life, None
+        self._locks.worker_is(None)  # while it still beats: what is held stays held
         reports, self._reports = self._reports, []
         try:
             self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))

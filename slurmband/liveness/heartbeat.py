@@ -59,6 +59,8 @@ class Heartbeat:
         )
         self._last = monotonic()
         self._lost = False
+        #: Called at each beat that is heard, in a thread of its own.
+        self.on_beat: Callable[[], object] = lambda: None
         self._closing = False
         self._signals_in, self._signals_out = os.pipe()
         os.set_blocking(self._signals_out, False)
@@ -129,6 +131,7 @@ class Heartbeat:
                 while word := words.read(1):
                     self._last = self._monotonic()
                     self._lost = self._lost or word == b"l"
+                    self.on_beat()
             status = guardian.wait()
             if self._closing or self._lost:
                 return

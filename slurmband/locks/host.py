@@ -8,14 +8,16 @@ import fcntl
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
-from slurmband.errors import LockTimeout
+from slurmband.errors import LockTimeout, UsageError
 from slurmband.mounts import find_mount
+from slurmband.processes import identify
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,31 @@ def _place() -> Path | None:
         if os.access(place, os.W_OK) and find_mount(place).local:
             return place / f"slurmband-{os.getuid()}"
     return None
+
+
+@contextmanager
+def _signed(descriptor: int) -> Iterator[None]:
+    """Write into the lock file which thread holds it."""
+    signature = _signature()
+    os.pwrite(descriptor, signature, 0)
+    try:
+        yield
+    finally:
+        if _signature() == signature:  # not for a child that was forked inside
+            os.ftruncate(descriptor, 0)
+
+
+def _signature() -> bytes:
+    """Name this very thread, for ever."""
+    return f"{identify()} thread {threading.get_native_id()}\n".encode()
+
+
+def held_twice(path: str) -> UsageError:
+    """Make the error for a thread that would wait for itself."""
+    return UsageError(
+        f"this thread holds the lock {path} already, and would wait for itself for ever. Take it once, "
+        "around all that needs it."
+    )
 
 
 class HostLock:
@@ -51,31 +78,46 @@ class HostLock:
         self.file = None if directory is None else directory / f"{name}.lock"
 
     @contextmanager
-    def hold(self, timeout: float | None = None) -> Iterator[None]:
+    def hold(self, timeout: float | None = None, *, signed: bool = False) -> Iterator[None]:
         """Hold the lock; where it cannot be had at all, go on without.
 
         Parameters
         ----------
         timeout : float, optional
             Seconds to wait; None: for ever, in the kernel's queue.
+        signed : bool, default False
+            Whether to write into the file which thread holds it: one that holds it for the user's code,
+            which may ask for it again by another object.
 
         Raises
         ------
         LockTimeout
             If it was not to be had in that time.
+        UsageError
+            If this very thread holds it, signed.
         """
         descriptor = self._open()
         if descriptor is None:
             yield
             return
+        pid = os.getpid()
         try:
             self._take(descriptor, timeout)
-            yield
+            with _signed(descriptor) if signed else nullcontext():
+                yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has it open, too
+            if (
+                os.getpid() == pid
+            ):  # a child that comes by here holds nothing, but has the file open
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has it open, too
             os.close(descriptor)
 
     def _take(self, descriptor: int, timeout: float | None) -> None:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if os.pread(descriptor, 512, 0) == _signature():
+            raise held_twice(str(self.file))
         if timeout is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             return

@@ -4,6 +4,7 @@ Cheap locks first: of all that want the database, one thread of one process of e
 the lock file. In local mode the ladder ends at the node, and SQLite's own locks do the rest.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,31 +45,79 @@ class Ladder:
         self.link = link
         self.timeout = timeout
         self._threads = threading.Lock()
+        self._guarding: tuple[int, StillMine] | None = None
 
     @contextmanager
     def hold(self) -> Iterator[StillMine]:
         """Hold all rungs; yields a function that looks freshly whether they are still held.
+
+        A thread that holds them by `guard` goes on under that.
 
         Raises
         ------
         LockTimeout
             If a lock was not to be had in time.
         """
-        with self._threads, self.host.hold(self.timeout):
+        guarding = self._guarding
+        if guarding is not None and guarding[0] == threading.get_ident():
+            yield guarding[1]
+            return
+        with self._climb(self.timeout) as still_mine:
+            yield still_mine
+
+    @contextmanager
+    def guard(self, timeout: float | None = None) -> Iterator[StillMine]:
+        """Hold all rungs for the user's code: what this thread asks of the database goes on inside.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for each lock; None: for ever.
+
+        Raises
+        ------
+        LockTimeout
+            If a lock was not to be had in time.
+        UsageError
+            If this very thread holds them by another object, and would wait for itself.
+        """
+        with self._climb(timeout, signed=True) as still_mine:
+            self._guarding = (threading.get_ident(), still_mine)
+            try:
+                yield still_mine
+            finally:
+                self._guarding = None
+
+    @contextmanager
+    def _climb(self, timeout: float | None, *, signed: bool = False) -> Iterator[StillMine]:
+        pid = os.getpid()
+        with self._turn(timeout), self.host.hold(timeout, signed=signed):
             if self.link is None:
                 yield _always
                 return
-            self._take(self.link)
+            self._take(self.link, timeout)
             try:
                 yield lambda: _still_mine(self.link)
             finally:
-                # Whoever holds it instead took it rightly; the last check has told us.
-                with suppress(NotLockedError):
-                    self.link.unlock()
+                # Whoever holds it instead took it rightly; the last check has told us. And a child
+                # that was forked inside must not give back what its parent holds.
+                if os.getpid() == pid:
+                    with suppress(NotLockedError):
+                        self.link.unlock()
 
-    def _take(self, link: Lock) -> None:
+    @contextmanager
+    def _turn(self, timeout: float | None) -> Iterator[None]:
+        if not self._threads.acquire(timeout=-1 if timeout is None else timeout):
+            who, advice = "another thread of this process", "It holds `band.db_lock`: shorten that."
+            raise LockTimeout(str(self.host.file), timeout or 0.0, who, advice=advice)
+        try:
+            yield
+        finally:
+            self._threads.release()
+
+    def _take(self, link: Lock, seconds: float | None) -> None:
         ours = isinstance(link, LinkLock)
-        timeout = None if self.timeout is None else timedelta(seconds=self.timeout)
+        timeout = None if seconds is None else timedelta(seconds=seconds)
         try:
             link.lock(timeout=timeout)
         except AlreadyLockedError:
@@ -78,7 +127,7 @@ class Ladder:
         except TimeOutError as error:
             holder = link.holder if isinstance(link, LinkLock) else "another process"
             raise LockTimeout(
-                str(Path(link.lockfile)), self.timeout or 0.0, holder, advice=_ADVICE
+                str(Path(link.lockfile)), seconds or 0.0, holder, advice=_ADVICE
             ) from error
 
 

@@ -9,12 +9,14 @@ caught, so that of many breakers one wins and a live lock is put back. And a LIN
 lost, which finds the lock to be ours already, is a lock taken and not an error.
 """
 
+import enum
 import errno
 import logging
 import os
 import random
 import secrets
 import socket
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +33,21 @@ log = logging.getLogger(__name__)
 FIRST_WAIT: Final = 0.002
 LAST_WAIT: Final = 0.05
 DEFAULT_LOCK_LIFETIME: Final = timedelta(seconds=15)
+#: What parts the claim from what a user's lock says besides.
+NOTES: Final = "\nthread "
+#: Endings of the names that are there for a moment, beside a claim file.
+PROBE: Final = ".p"
+CAUGHT: Final = ".caught"
 #: What NFS says of a file that somebody else has just removed.
 _VANISHED: Final = (errno.ENOENT, errno.ESTALE)
+
+
+class Taken(enum.Enum):
+    """What became of a lock file that was to be removed."""
+
+    REMOVED = "removed"
+    GONE = "gone"  #: somebody else was quicker
+    NOT_MEANT = "not meant"  #: it was another's, and was put back
 
 
 class LinkLock(Lock):
@@ -89,7 +104,7 @@ class LinkLock(Lock):
         wait = FIRST_WAIT
         try:
             while not self._link():
-                if self._break_if_dead():
+                if self.break_if_lost():
                     continue
                 if deadline is not None and self._clock.monotonic() >= deadline:
                     raise TimeOutError(f"{self._lockfile} is held by {self.holder}")
@@ -103,11 +118,11 @@ class LinkLock(Lock):
     def unlock(self, *, unconditionally: bool = False) -> None:
         """Give the lock back; NotLockedError if it is not ours (any more)."""
         if self.still_mine():
-            _unlink(self._lockfile)
+            unlink(self._lockfile)
         elif not unconditionally:
-            _unlink(self._claimfile)
+            unlink(self._claimfile)
             raise NotLockedError(f"{self._lockfile} is not ours, but held by {self.holder}")
-        _unlink(self._claimfile)
+        unlink(self._claimfile)
 
     def still_mine(self) -> bool:
         """Look freshly whether this object holds the lock.
@@ -115,7 +130,7 @@ class LinkLock(Lock):
         NFS may answer from a cache that another node's break has made stale; changing the directory
         (here: a name made and removed) makes the next look-up go to the server.
         """
-        probe = f"{self._claimfile}.p"
+        probe = f"{self._claimfile}{PROBE}"
         try:
             os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
             os.unlink(probe)
@@ -126,7 +141,7 @@ class LinkLock(Lock):
     @property
     def holder(self) -> str:
         """Who holds the lock, for people."""
-        owner = _owner_in(self._read())
+        owner = owner_in(self._read())
         return f"pid {owner.pid} on {owner.host}" if owner else "nobody known"
 
     def _link(self) -> bool:
@@ -141,35 +156,61 @@ class LinkLock(Lock):
             raise
         return True
 
-    def _break_if_dead(self) -> bool:
-        """Remove the lock of a holder that is proven dead; True if it is worth trying at once."""
-        claim = self._read()
-        owner = _owner_in(claim)
-        if claim is None or owner is None or fate_of(owner) is not Fate.GONE:
+    def break_if_lost(self) -> bool:
+        """Remove the lock of a holder that has lost it; True if it is worth trying at once."""
+        record = self._record()
+        owner = owner_in(claim_in(record))
+        why = None if record is None or owner is None else self._lost(record, owner)
+        if record is None or owner is None or why is None:
             return False
-        caught = f"{self._lockfile}.broken.{secrets.token_hex(6)}"
+        if self._take_away(record.__eq__) is Taken.NOT_MEANT:
+            return False  # somebody else broke it and a living one took it
+        log.warning(
+            "broke lock=%s of pid=%d host=%s: %s", self._lockfile, owner.pid, owner.host, why
+        )
+        unlink(self._beside(claim_in(record) or ""))
+        return True
+
+    def _lost(self, _record: str, owner: ProcessIdentity) -> str | None:
+        """Say why the holder has lost its lock; None: it has not."""
+        return "it is dead" if fate_of(owner) is Fate.GONE else None
+
+    def _take_away(self, meant: Callable[[str], object]) -> "Taken":
+        """Remove the lock file if its record is the one that is meant; put it back if not."""
+        caught = f"{self._claimfile}{CAUGHT}"
         try:
             os.rename(self._lockfile, caught)
         except OSError as error:
             if error.errno in _VANISHED:
-                return True
+                return Taken.GONE
             raise
-        if Path(caught).read_text() != claim:  # somebody else broke it and a living one took it
-            self._put_back(caught)
-            return False
-        log.warning(
-            "broke lock=%s of the dead pid=%d host=%s", self._lockfile, owner.pid, owner.host
-        )
-        _unlink(os.path.join(os.path.dirname(self._lockfile), os.path.basename(claim)))
-        _unlink(caught)
-        return True
+        record = Path(caught).read_text()
+        if not meant(record):
+            self._put_back(caught, claim_in(record) or "")
+            return Taken.NOT_MEANT
+        unlink(caught)
+        return Taken.REMOVED
 
-    def _put_back(self, caught: str) -> None:
-        try:
-            os.link(caught, self._lockfile)
-        except FileExistsError:
-            log.warning("lock=%s changed hands twice while it was looked at", self._lockfile)
-        _unlink(caught)
+    def _put_back(self, caught: str, claim: str) -> None:
+        # A holder that gave it back meanwhile took its claim away: nobody would ever remove the lock.
+        if os.path.exists(self._beside(claim)):
+            try:
+                os.link(caught, self._lockfile)
+            except FileExistsError:
+                log.warning("lock=%s changed hands twice while it was looked at", self._lockfile)
+        unlink(caught)
+
+    def _beside(self, claim: str) -> str:
+        """Return where a claim file lies as seen from here: nodes may mount under other names."""
+        return os.path.join(os.path.dirname(self._lockfile), os.path.basename(claim))
+
+    def _record(self) -> str | None:
+        """Read the whole lock file; None if there is none."""
+        return super()._read()
+
+    def _read(self) -> str | None:
+        """Read the claim in the lock file."""
+        return claim_in(self._record())
 
     def _set_claimfile(self) -> None:
         """Name the claim after this very process, so that its death can be proven."""
@@ -188,7 +229,12 @@ def claim_anew(lock: Lock) -> None:
     lock._set_claimfile()  # noqa: SLF001  # flufl has no other way
 
 
-def _owner_in(claim: str | None) -> ProcessIdentity | None:
+def claim_in(record: str | None) -> str | None:
+    """Return what a lock file begins with: the name of its holder's claim file."""
+    return None if record is None else record.partition(NOTES)[0]
+
+
+def owner_in(claim: str | None) -> ProcessIdentity | None:
     """Read the owner out of a claim file's name; None for a lock of stock flufl.lock."""
     try:
         _path, host, pid, proof = (claim or "").rsplit(SEP, 3)
@@ -198,7 +244,8 @@ def _owner_in(claim: str | None) -> ProcessIdentity | None:
         return None
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a file that may be gone already."""
     try:
         os.unlink(path)
     except OSError as error:

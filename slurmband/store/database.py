@@ -126,12 +126,46 @@ class Store:
             _commit(connection, still_mine)
 
     @contextmanager
-    def _locked(self) -> Iterator[tuple[Connection, StillMine]]:
-        """Hold the locks around a connection, and believe what was committed only after the close."""
+    def guard(self, timeout: float | None = None) -> Iterator[StillMine]:
+        """Keep every other thread and process from writing; this thread's own transactions go on.
+
+        At the beginning the file is whole by itself, and this process has it open no more: it can be
+        copied. In local mode others may still read it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for each lock; None: for ever.
+
+        Raises
+        ------
+        LockTimeout
+            If a lock was not to be had in time.
+        """
+        self._mind_fork()
+        with self._ladder.guard(timeout) as still_mine:
+            if self.mode is Mode.LOCAL:
+                with self._faults_named():
+                    busy = (
+                        self._connect().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+                    )
+                if busy:
+                    log.warning(
+                        "%s: a reader keeps the end of it in the -wal", self.layout.database
+                    )
+                self.close()
+            yield still_mine
+
+    def _mind_fork(self) -> None:
         if os.getpid() != self._pid:
             self._open_for_this_process()  # locks and connections do not cross a fork
             if self._db_lock is not None:
                 claim_anew(self._db_lock)
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[Connection, StillMine]]:
+        """Hold the locks around a connection, and believe what was committed only after the close."""
+        self._mind_fork()
         with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
             connection = self._connect()
             try:

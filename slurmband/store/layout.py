@@ -1,5 +1,7 @@
 """Where everything of a band lies: the database, and one folder beside it."""
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +24,26 @@ class Layout:
         return self.database.with_name(self.database.name + ".d")
 
     @property
+    def locks(self) -> Path:
+        """The folder of the locks."""
+        return self.folder / "locks"
+
+    @property
     def database_lock(self) -> Path:
         """The lock of the database itself."""
-        return self.folder / "locks" / "db.lock"
+        return self.locks / "db.lock"
 
     @property
     def global_lock(self) -> Path:
         """The user's lock for what all tasks share."""
-        return self.folder / "locks" / "global.lock"
+        return self.locks / "global.lock"
+
+    def task_lock(self, task: str) -> Path:
+        """The user's lock for one task: any id makes a safe name, and two ids never the same one."""
+        shown = re.sub(r"[^A-Za-z0-9._-]+", "_", task)[:20]
+        # Ids may hold lone surrogates, as names of files do.
+        digest = hashlib.sha256(task.encode(errors="surrogatepass")).hexdigest()[:32]
+        return self.locks / f"task-{shown}-{digest}.lock"
 
     @property
     def beats(self) -> Path:

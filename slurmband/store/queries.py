@@ -71,6 +71,14 @@ def task_ids(tx: Transaction) -> set[str]:
     return set(tx.connection.execute(query).scalars())
 
 
+def knows_task(tx: Transaction, task: str) -> bool | None:
+    """Say whether a task is registered; None if no task is yet."""
+    found = tx.connection.execute(select(tasks.c.id).where(tasks.c.id == task)).first()
+    if found is None and tx.connection.execute(select(tasks.c.id).limit(1)).first() is None:
+        return None
+    return found is not None
+
+
 def open_claims(tx: Transaction, worker: int) -> list[Claim]:
     """Return the claims that an incarnation holds."""
     return _claims(tx, attempts.c.worker == worker)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flufl.lock import Lock
 
-from slurmband.errors import LockTimeout
+from slurmband.errors import LockTimeout, UsageError
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder
 from slurmband.locks.link import LinkLock
@@ -187,3 +187,84 @@ def test_who_waits_in_vain_behind_a_process_of_this_node_is_told(host: HostLock)
 
     with host.hold(), told, host.hold(0.05):
         pass
+
+
+# --- held for the user's code -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["local", "shared"])
+def test_under_a_guard_its_own_thread_goes_on_and_others_wait(
+    path: Path, host: HostLock, *, shared: bool
+) -> None:
+    ladder = Ladder(host, LinkLock(str(path)) if shared else None, timeout=0.1)
+    told: list[str] = []
+
+    def other() -> None:
+        try:
+            wait(ladder)
+        except LockTimeout as error:
+            told.append(error.holder)
+
+    with ladder.guard() as guarding:
+        with ladder.hold() as still_mine:
+            assert still_mine is guarding
+        assert (still_mine(), free(host)) == (True, False)  # what was inside gave nothing back
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(60)
+
+    assert told == ["another thread of this process"]
+    assert free(host)
+    wait(ladder)
+
+
+def test_after_a_guard_the_ladder_is_climbed_again(path: Path, host: HostLock) -> None:
+    ladder = Ladder(host, LinkLock(str(path)))
+    with ladder.guard():
+        pass
+
+    with ladder.hold():
+        assert (path.exists(), free(host)) == (True, False)
+
+
+def test_a_thread_that_would_wait_for_its_own_guard_is_told(path: Path, host: HostLock) -> None:
+    other = Ladder(host, LinkLock(str(path)))
+
+    with Ladder(host).guard(), pytest.raises(UsageError, match="this thread holds"):
+        wait(other)
+
+    wait(other)
+
+
+def test_a_guard_of_another_process_is_waited_for(path: Path, host: HostLock) -> None:
+    with host.hold(signed=True):
+        child = os.fork()
+        if child == 0:
+            try:
+                wait(Ladder(HostLock(path, directory=path.parent), timeout=0.1))  # another database
+                wait(Ladder(host, timeout=0.1))
+            except LockTimeout:
+                os._exit(7)
+            finally:
+                os._exit(1)
+
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_child_that_leaves_its_parents_guard_gives_nothing_back(
+    path: Path, host: HostLock
+) -> None:
+    guard = Ladder(host, LinkLock(str(path))).guard()
+    still_mine = guard.__enter__()
+    child = os.fork()
+    if child == 0:
+        try:
+            guard.__exit__(None, None, None)
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (still_mine(), free(host)) == (True, False)
+    guard.__exit__(None, None, None)
+    assert (path.exists(), free(host)) == (False, True)
