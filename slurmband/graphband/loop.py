@@ -213,6 +213,7 @@ class Loop(Generic[T]):
             _say_refused(held)
         self._reports = []
         self._life = None
+        self._locks.worker_is(None)
         life.abandon()
 
     def _at_exit(self) -> None:

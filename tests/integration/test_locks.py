@@ -13,6 +13,7 @@ import pytest
 from flufl.lock import Lock
 
 from slurmband import Graphband, LockTimeout, Task, UsageError
+from slurmband.errors import WorkerLost
 from slurmband.store.database import Store
 from tests.integration.band import Band, wait_for
 from tests.locks.holder import Holder
@@ -390,6 +391,21 @@ for task in band:
                 time.sleep(0.02)
 print("renewed", band.lock.is_locked, path.exists())
 """
+
+
+def test_a_worker_that_was_judged_lost_and_goes_on_does_not_name_its_old_beats(
+    tmp_path: Path,
+) -> None:
+    with Graphband(tasks, db=tmp_path / "a.sqlite") as band:
+        held = band._locks.held
+        for _ in band:
+            first = band._loop.begun()
+            assert held.worker() == first.worker.key
+            band._loop._mourn(first, WorkerLost(first.worker.name, "silent"))
+            assert held.worker() is None
+            break
+
+        assert band._loop.begun().worker.key == held.worker() != first.worker.key
 
 
 def test_a_stock_lock_is_renewed_by_the_beats_while_it_is_held(scene: Band) -> None:

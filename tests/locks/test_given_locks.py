@@ -131,13 +131,17 @@ def test_a_fork_renews_nothing_for_its_parent_and_waits_for_it(stock: Lock, path
         beat(lock)
         assert expires(path) == 1
         os.utime(path, (4e9, 4e9))
-        with pytest.raises(LockTimeout):
+        with pytest.raises(LockTimeout, match=f"by pid {os.getppid()} on"):
             lock.lock(timeout=0)
+        path.unlink()  # the parent would give it back
+        with lock:
+            assert path.read_text().split("|")[2] == str(os.getpid())
 
-    with lock:
-        os.utime(path, (1, 1))
-        assert in_child(child) == 0
-        assert lock.still_mine()
+    lock.lock()
+    os.utime(path, (1, 1))
+    assert in_child(child) == 0
+    with pytest.raises(LockLost):
+        lock.unlock()
 
 
 def test_a_beat_that_cannot_renew_ends_nothing(path: Path) -> None:
