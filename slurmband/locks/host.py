@@ -106,10 +106,10 @@ class HostLock:
             with _signed(descriptor) if signed else nullcontext():
                 yield
         finally:
-            if (
-                os.getpid() == pid
-            ):  # a child that comes by here holds nothing, but has the file open
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has it open, too
+            # Said, and not left to the close: a child forked meanwhile has the file open, too. But that
+            # child may come by here as well, and holds nothing.
+            if os.getpid() == pid:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def _take(self, descriptor: int, timeout: float | None) -> None:

@@ -266,5 +266,7 @@ def test_a_child_that_leaves_its_parents_guard_gives_nothing_back(
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert (still_mine(), free(host)) == (True, False)
+    with pytest.raises(UsageError, match="this thread holds"):  # it is still signed
+        wait(Ladder(host))
     guard.__exit__(None, None, None)
     assert (path.exists(), free(host)) == (False, True)
