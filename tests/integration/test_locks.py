@@ -206,10 +206,11 @@ def test_a_process_that_holds_the_database_lock_goes_on_using_the_band(database:
 
 def test_the_file_can_be_copied_under_the_database_lock(database: Path, tmp_path: Path) -> None:
     band, other = (Graphband(tasks, db=database) for _ in range(2))
-    assert other.has_more_jobs  # in local mode it keeps a connection, and with it the -wal
+    other.register()  # in local mode it keeps a connection, and with it the -wal
     list(band)
 
     with band.db_lock:
+        assert band.store._kept is None  # to open and close the file drops SQLite's own locks
         shutil.copy(database, tmp_path / "copy")
 
     with closing(sqlite3.connect(tmp_path / "copy")) as copy:
