@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
+from slurmband.locks.leftovers import remove_leftovers
 from slurmband.store import pruning
 
 
@@ -31,8 +32,8 @@ def prune(
 ) -> None:
     """Forget old history and events, and make the database smaller.
 
-    Nothing changes for any task: states, dependencies and attempts stay. This is done by itself when a
-    band has nothing left to do.
+    Nothing changes for any task: states, dependencies and attempts stay. Lock files of processes that
+    are provably dead go as well. This is done by itself when a band has nothing left to do.
     """
     store = open_store(db)
     with store.transaction() as tx:
@@ -42,13 +43,16 @@ def prune(
             keep_events=keep_events,
             keep_attempts=keep_attempts,
         )
+    locks = [file.name for file in remove_leftovers(store.layout.locks)]
     if as_json:
-        print_json(dataclasses.asdict(pruned))
+        print_json(dataclasses.asdict(pruned) | {"locks": locks})
     else:
         sys.stdout.write(
             f"{plural(pruned.statuses, 'history row')}, {plural(pruned.events, 'event')} and "
             f"{plural(pruned.attempts, 'attempt')} pruned.\n"
         )
+        if locks:
+            sys.stdout.write(f"{plural(len(locks), 'lock file')} of dead processes removed.\n")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -29,6 +29,7 @@ from slurmband.liveness.heartbeat import Heartbeat
 from slurmband.liveness.incarnation import Applicant
 from slurmband.liveness.journal import Journal
 from slurmband.liveness.notice import Notice
+from slurmband.locks.leftovers import remove_leftovers
 from slurmband.processes import fate_of, identify
 from slurmband.store import (
     interventions,
@@ -198,10 +199,11 @@ class Life:
         return found
 
     def _prune(self) -> None:
-        """Forget old history now that the band has nothing left to do; at the next end, if not now."""
+        """Tidy up now that the band has nothing left to do; at the next end, if not now."""
         try:
             with self._store.transaction() as tx:
                 pruning.prune(tx.connection)
+            remove_leftovers(self._store.layout.locks)
         except EnvironmentFault as fault:
             log.warning("old history was not pruned: %s", fault)
 

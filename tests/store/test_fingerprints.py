@@ -286,6 +286,16 @@ def test_what_completes_with_an_older_fingerprint_is_to_run_again(bench: Bench) 
     assert bench.one("SELECT last_fingerprint FROM tasks WHERE id = 'bake'") == "flour-1"
 
 
+def test_what_was_claimed_without_a_fingerprint_is_not_known_to_differ(bench: Bench) -> None:
+    bench.submit(task("bake"), compare=True)
+    held = bench.claim(bench.worker())
+    bench.submit(task("bake", of="flour-1"), compare=True)
+
+    bench.close(held)
+
+    assert bench.state("bake") == "completed"
+
+
 def test_that_is_so_only_where_fingerprints_are_compared(bench: Bench) -> None:
     bench.submit(task("bake", of="flour-1"), task("serve", "bake"))
     held = bench.claim(bench.worker())
