@@ -2,9 +2,10 @@
 
 import pytest
 
+from slurmband.domain.graph import check
 from slurmband.errors import GraphChanged
 from slurmband.store import registration
-from slurmband.store.registration import Registered
+from slurmband.store.registration import Budgets, Registered
 from tests.store.builders import FAILED, KILLED, RELEASED, Bench, finish, task
 
 pytestmark = pytest.mark.unit
@@ -166,6 +167,16 @@ def test_a_completed_dependent_whose_fingerprint_changed_too_runs_after_its_upst
     assert bench.claim(worker).task == "mill"
 
 
+def test_an_invalidated_task_waits_for_a_dependency_that_a_revision_gives_it(done: Bench) -> None:
+    done.submit(task("bake", of="flour-2"), task("serve", "bake"), compare=True)
+    revised = (task("mill"), task("bake", "mill", of="flour-2"), task("serve", "bake"))
+
+    done.submit(*revised, compare=True)
+
+    assert done.states() == {"bake": "waiting", "serve": "waiting", "mill": "ready"}
+    finish(done, done.worker("bob"), "mill", "bake", "serve")
+
+
 def test_a_dependent_that_is_outdated_later_waits_as_well(bench: Bench) -> None:
     bench.submit(*CHAIN_1, compare=True)
     finish(bench, bench.worker(), "mill", "bake", "serve")
@@ -244,6 +255,23 @@ def test_a_worker_compares_where_nobody_else_is_there(done: Bench) -> None:
 
     assert done.register(*other, compare=True, alone=True) == Registered(2, invalidated=1)
     assert done.state("bake") == "invalidated"
+
+
+def test_a_worker_with_the_registered_fingerprints_asks_for_nobody(done: Bench) -> None:
+    graph = check([task("bake", of="flour-1"), task("serve", "bake")])
+
+    with done.store.transaction() as tx:
+        found = registration.register(
+            tx,
+            graph,
+            budgets=Budgets(),
+            new_revision=False,
+            compare=True,
+            alone=lambda: pytest.fail("nothing is to be compared"),
+            now=9.0,
+        )
+
+    assert found == Registered(1)
 
 
 def test_a_worker_that_does_not_compare_writes_nothing(done: Bench) -> None:
