@@ -336,8 +336,7 @@ class Graphband(Generic[T]):
             return False
         now = self._clock.monotonic()
         if self._more_jobs is None or now - self._more_jobs[1] >= self.options.has_more_jobs_ttl:
-            with self.store.read() as tx:
-                self._more_jobs = (queries.active_for(tx, self.labels) > 0, now)
+            self._more_jobs = (self._ask_for_more(), now)
         return self._more_jobs[0]
 
     @property
@@ -384,6 +383,13 @@ class Graphband(Generic[T]):
         finally:
             if not self._entered:
                 loop.leave()
+
+    def _ask_for_more(self) -> bool:
+        with self.store.read() as tx:
+            if registration.current(tx) is not None:
+                return queries.active_for(tx, self.labels) > 0
+        # Nobody has begun: ``while band.has_more_jobs: for task in band: ...`` must.
+        return any(self.labels.issuperset(task.requirements) for task in self.graph)
 
     @property
     def _loop(self) -> Loop[T]:
