@@ -113,6 +113,8 @@ class Loop(Generic[T]):
                 log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
                 return None, found
             if self.closing or (fresh and (found.left == 0 or not wait)):
+                if found.left:  # a program that loops until nothing is left must see the dead
+                    lookout.reap_if_due()
                 return None, found
             if not fresh:
                 log.warning("worker=%s cannot beat: it claims nothing meanwhile", life.worker.name)
@@ -175,14 +177,15 @@ class Loop(Generic[T]):
 
     def _begin(self) -> Life:
         life = Life(self._store, self._graph, self._options, self._clock, element_from(os.environ))
-        self._lookout = Lookout(
-            self._store,
-            life.worker.key,
-            interval=self._options.heartbeat_interval,
-            timeout=self._options.heartbeat_timeout,
-            ask_slurm=self._slurm.ended,
-            clock=self._clock,
-        )
+        if self._lookout is None:  # what it has seen of others outlives this worker's own lives
+            self._lookout = Lookout(
+                self._store,
+                interval=self._options.heartbeat_interval,
+                timeout=self._options.heartbeat_timeout,
+                ask_slurm=self._slurm.ended,
+                clock=self._clock,
+            )
+        self._lookout.me = life.worker.key
         self.drain.listen(interrupts=self._interrupts)
         life.heartbeat.hear_signals()
         life.heartbeat.on_beat = self._locks.beat

@@ -28,8 +28,6 @@ class Lookout:
     Parameters
     ----------
     store : Store
-    me : int
-        Key of the worker.
     interval, timeout : float
         Heartbeat interval and timeout in seconds.
     ask_slurm : callable
@@ -39,7 +37,6 @@ class Lookout:
     def __init__(
         self,
         store: Store,
-        me: int,
         *,
         interval: float,
         timeout: float,
@@ -47,7 +44,8 @@ class Lookout:
         clock: Clock,
     ) -> None:
         layout = store.layout
-        self._me = me
+        #: Key of the worker's present incarnation, which it does not look at.
+        self.me: int | None = None
         self._interval = interval
         self._clock = clock
         self._notice = Notice(layout.notice)
@@ -87,6 +85,6 @@ class Lookout:
         self._next_duty = now + self._interval
         if self._duty.mine():
             try:
-                self._reaper.run_once(me=self._me)
+                self._reaper.run_once(me=self.me)
             except EnvironmentFault as fault:
                 log.warning("nobody was looked after this time: %s", fault)
