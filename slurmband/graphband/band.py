@@ -16,9 +16,12 @@ from slurmband.graphband.life import Round
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
+from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import Notice
 from slurmband.locks import Lock
 from slurmband.locks.user import UserLock
+from slurmband.processes import identify
+from slurmband.slurm.environment import element_from
 from slurmband.store import queries, registration
 from slurmband.store.database import Store
 from slurmband.store.registration import Budgets
@@ -272,6 +275,8 @@ class Graphband(Generic[T]):
     @property
     def identifier(self) -> str:
         """Name of this worker, such as ``36_1``."""
+        if self.options.disabled:
+            return name_of(self.options.identifier, element_from(os.environ), identify())
         return self._loop.begun().worker.name
 
     @property

@@ -40,11 +40,14 @@ class Applicant:
     @property
     def name(self) -> str:
         """What it would like to be called."""
-        if self.identifier:
-            return self.identifier
-        if self.element is not None:
-            return self.element.worker_name
-        return f"{self.process.host}:{self.process.pid}"
+        return name_of(self.identifier, self.element, self.process)
+
+
+def name_of(identifier: str | None, element: Element | None, process: ProcessIdentity) -> str:
+    """Name a worker: as its user says, else by its array element, else by its process."""
+    if identifier:
+        return identifier
+    return element.worker_name if element else f"{process.host}:{process.pid}"
 
 
 def join(
