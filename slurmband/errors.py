@@ -18,7 +18,7 @@ class SlurmbandError(Exception):
     exit_code: ClassVar[int] = 64
 
 
-class UsageError(SlurmbandError):
+class UsageError(SlurmbandError, ValueError):
     """An option or an argument that cannot mean anything."""
 
     exit_code = 64
@@ -121,7 +121,7 @@ class ProgramError(SlurmbandError):
     exit_code = 72
 
 
-class BandStopped(SlurmbandError):
+class BandStopped(SlurmbandError, RuntimeError):
     """Under ``failure_policy="stop"``: a task failed, so this worker claims no more."""
 
     exit_code = 74
@@ -289,7 +289,7 @@ class WorkerMoved(RaceLost):
     """A suspect gave a sign of life, or ended, before it could be judged lost."""
 
 
-class WorkerAlive(SlurmbandError):
+class WorkerAlive(SlurmbandError, ValueError):
     """A second worker under the identifier of one that lives."""
 
     def __init__(self, worker: str, where: str) -> None:

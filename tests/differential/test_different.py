@@ -381,7 +381,7 @@ def a_sigterm_in_a_task(stage: Stage) -> None:
 @differs(
     "exceptions",
     laufband="ValueError; one takes a; RuntimeError",
-    slurmband="UsageError; one takes a; BandStopped",
+    slurmband="UsageError (a ValueError); one takes a; BandStopped (a RuntimeError)",
 )
 def the_names_of_problems(stage: Stage) -> None:
     stage.graph = [A]
@@ -389,14 +389,21 @@ def the_names_of_problems(stage: Stage) -> None:
     try:
         module.Graphband([module.Task("a")], heartbeat_interval=5, heartbeat_timeout=5)
     except Exception as error:
-        stage.say(type(error).__name__)
+        stage.say(_name(error))
     one = stage.worker("one", failure_policy="stop")
     one.take()
     one.fail()
     try:
         list(one.band)
     except Exception as error:
-        stage.say(type(error).__name__)
+        stage.say(_name(error))
+
+
+def _name(error: Exception) -> str:
+    """Name an exception, and after it the built-in one that it also is."""
+    own = type(error)
+    built_in = next(kind for kind in own.__mro__ if kind.__module__ == "builtins")
+    return own.__name__ if built_in is own else f"{own.__name__} (a {built_in.__name__})"
 
 
 @differs(
