@@ -29,6 +29,17 @@ def test_another_fingerprint_lets_a_completed_task_run_again(done: Bench) -> Non
     assert done.close(again) == {"serve"}
 
 
+def test_what_is_to_run_again_only_learns_a_third_fingerprint(done: Bench) -> None:
+    done.submit(task("bake", of="flour-2"), task("serve", "bake"), compare=True)
+
+    found = done.submit(task("bake", of="flour-3"), task("serve", "bake"), compare=True)
+
+    assert found.invalidated == 0
+    assert done.state("bake") == "invalidated"
+    done.close(done.claim(done.worker("bob")))
+    assert done.one("SELECT last_fingerprint FROM tasks WHERE id = 'bake'") == "flour-3"
+
+
 def test_the_same_fingerprint_is_skipped(done: Bench) -> None:
     before = done.dump()
 

@@ -65,6 +65,16 @@ def test_the_database_as_it_was_is_kept(upgraded: Bench) -> None:
         assert connection.execute("SELECT count(*) FROM task_statuses").fetchall() == [(8,)]
 
 
+def test_who_comes_second_to_the_upgrade_leaves_all_as_it_is(upgraded: Bench) -> None:
+    kept = upgraded.store.layout.backups / "old.sqlite.schema-1"
+    before = (upgraded.dump(), kept.read_bytes())
+
+    upgraded.store._upgrade()  # as it was about to when it saw the older version
+
+    assert (upgraded.dump(), kept.read_bytes()) == before
+    assert list(upgraded.store.layout.backups.iterdir()) == [kept]
+
+
 def test_tasks_that_a_revision_had_dropped_are_known_as_not_in_the_graph(old: Path) -> None:
     with closing(sqlite3.connect(old)) as connection:
         connection.execute("UPDATE tasks SET state = 'cancelled' WHERE id = 'wash'")
