@@ -20,6 +20,7 @@ from slurmband.errors import (
     UsageError,
 )
 from slurmband.graphband.band import Graphband
+from slurmband.graphband.items import Laufband
 
 __all__ = [
     "BandStopped",
@@ -27,6 +28,7 @@ __all__ = [
     "EnvironmentFault",
     "GraphError",
     "Graphband",
+    "Laufband",
     "LockLost",
     "LockTimeout",
     "SlurmbandError",

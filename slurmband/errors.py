@@ -47,11 +47,26 @@ class BadTask(GraphError):
 
 
 class DuplicateTask(GraphError):
-    """Two tasks share one id."""
+    """Two tasks share one id and are not the same."""
+
+    def __init__(self, task: str, field: str) -> None:
+        self.task = task
+        self.field = field
+        super().__init__(
+            f"two tasks have the id {task!r} and differ in their {field}. Ids name tasks: give one of "
+            "them another id, or make them equal."
+        )
+
+
+class SelfDependency(GraphError):
+    """A task that depends on itself."""
 
     def __init__(self, task: str) -> None:
         self.task = task
-        super().__init__(f"two tasks have the id {task!r}. Ids name tasks: make them unique.")
+        super().__init__(
+            f"task {task!r} depends on itself, so that it could never start. Remove {task!r} from its "
+            "dependencies."
+        )
 
 
 class UnknownDependency(GraphError):

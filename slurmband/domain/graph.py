@@ -6,8 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slurmband.domain.sameness import difference
 from slurmband.domain.task import Task
-from slurmband.errors import BadTask, CyclicGraph, DuplicateTask, EmptyGraph, UnknownDependency
+from slurmband.errors import (
+    BadTask,
+    CyclicGraph,
+    DuplicateTask,
+    EmptyGraph,
+    SelfDependency,
+    UnknownDependency,
+)
 
 
 @dataclass(frozen=True)
@@ -51,15 +59,13 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
 
     Raises
     ------
-    EmptyGraph, BadTask, DuplicateTask, UnknownDependency, CyclicGraph
+    EmptyGraph, BadTask, DuplicateTask, SelfDependency, UnknownDependency, CyclicGraph
         Each names the task and what to change.
     """
     found: dict[str, Task[Any]] = {}
     for task in tasks:
-        _check_task(task, source)
-        if task.id in found:
-            raise DuplicateTask(task.id)
-        found[task.id] = task
+        check_task(task, source)
+        check_same(found.setdefault(task.id, task), task)
     if not found:
         raise EmptyGraph(source)
     for task in found.values():
@@ -74,7 +80,15 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
 _UNPRINTABLE: Final = frozenset(map(chr, (0, *range(0xD800, 0xE000))))
 
 
-def _check_task(task: object, source: str) -> None:
+def check_same(known: Task[Any], task: Task[Any]) -> None:
+    """Raise `DuplicateTask` if a task of the same id differs from the one that is known."""
+    field = None if known is task else difference(known, task)
+    if field is not None:
+        raise DuplicateTask(task.id, field)
+
+
+def check_task(task: object, source: str) -> None:
+    """Raise what is wrong with one task, looked at by itself."""
     if not isinstance(task, Task):
         raise BadTask(
             f"{source} gave {task!r}, which is no Task. Wrap it: Task(id=..., data=...), "
@@ -102,6 +116,8 @@ def _check_task(task: object, source: str) -> None:
                 f"{kind} of task {task.id!r} hold {bad[0]!r}, which is no string. Name tasks by "
                 "their ids and requirements by their labels."
             )
+    if task.id in task.dependencies:
+        raise SelfDependency(task.id)
     if task.max_parallel_workers < 1:
         raise BadTask(
             f"max_parallel_workers of task {task.id!r} is {task.max_parallel_workers}; it is at least 1."

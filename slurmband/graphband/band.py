@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim
@@ -16,6 +16,7 @@ from slurmband.graphband.life import Round
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
+from slurmband.graphband.sources import GraphSource, tasks_of
 from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import Notice
 from slurmband.locks import Lock
@@ -26,8 +27,10 @@ from slurmband.store import queries, registration
 from slurmband.store.database import Store
 from slurmband.store.registration import Budgets
 
+if TYPE_CHECKING:
+    from slurmband.graphband.items import Laufband
+
 T = TypeVar("T")
-GraphSource = Iterable[Task[T]] | Callable[[], Iterable[Task[T]]]
 
 
 class Graphband(Generic[T]):
@@ -37,7 +40,8 @@ class Graphband(Generic[T]):
 
     Parameters
     ----------
-    graph_fn : iterable of Task, or callable that returns one
+    graph_fn : iterable of Task, networkx.DiGraph, or callable that returns one
+        A callable is called again for each further loop over the band.
     lock : flufl.lock.Lock, optional
         The lock for what all tasks share, as ``band.global_lock``; one in the band's folder by default.
     db_lock : flufl.lock.Lock, optional
@@ -131,6 +135,8 @@ class Graphband(Generic[T]):
         self._clock = SystemClock()
         self._made_locks: BandLocks | None = None
         self._graph: Graph | None = None
+        self._looped = False
+        self._in_hand: Task[T] | None = None
         self._store: Store | None = None
         self._made_loop: Loop[T] | None = None
         self._iteration: Generator[Task[T], None, None] | None = None
@@ -140,23 +146,26 @@ class Graphband(Generic[T]):
         self._more_jobs: tuple[bool, float] | None = None
 
     @classmethod
-    def over(cls, items: Iterable[Any], **options: Any) -> "Graphband[Any]":
-        """Make a band of plain items: ``task.data`` is the item, ``task.id`` its place.
+    def over(
+        cls, items: "Iterable[T] | Callable[[], Iterable[T]]", **options: Any
+    ) -> "Laufband[T]":
+        """Make a band of plain items, whose loop yields the items themselves: a `Laufband`.
 
         Parameters
         ----------
-        items : iterable
+        items : iterable, or callable that returns one
         **options
             As for `Graphband`.
         """
-        return cls([Task(str(place), data=item) for place, item in enumerate(items)], **options)
+        from slurmband.graphband.items import Laufband
+
+        return Laufband(items, **options)
 
     # --- what a program asks of it ----------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Task[T]]:
         """Yield tasks for as long as this worker can claim one."""
         self._finish_abandoned()
-        self._more_jobs = None
         if self._made_loop is not None:
             self._made_loop.closing = False
         self._iteration = self._iterate()
@@ -184,7 +193,7 @@ class Graphband(Generic[T]):
         if self._made_loop is not None:
             self._made_loop.leave()
 
-    def run(self, function: Callable[[Task[T]], object], *, wait: bool = True) -> Round:
+    def run(self, function: Callable[[Any], object], *, wait: bool = True) -> Round:
         """Run `function` on every task this worker can get, and record how each ended.
 
         An exception fails its task, with the traceback, and the loop goes on.
@@ -192,7 +201,7 @@ class Graphband(Generic[T]):
         Parameters
         ----------
         function : callable
-            Takes the task; what it returns is ignored.
+            Takes the task (of a `Laufband`: the item); what it returns is ignored.
         wait : bool, default True
             Whether to stay until nothing is left that this worker could ever run.
 
@@ -201,19 +210,27 @@ class Graphband(Generic[T]):
         Round
             How the band stood when this worker left.
         """
+
+        def do(task: Task[T]) -> None:
+            self._in_hand = task
+            try:
+                function(self._handed_out(task))
+            finally:
+                self._in_hand = None
+
+        self._finish_abandoned()
+        self._begin_loop()
         if self.options.disabled:
             for one in self.graph:
-                function(one)
+                do(one)
             return Round(completed=len(self), total=len(self))
-        self._finish_abandoned()
-        self._more_jobs = None
         loop = self._loop
         try:
             while True:
                 task, found = loop.next(wait=wait)
                 if task is None:
                     return found
-                loop.attempt(function, task)
+                loop.attempt(do, task)
         finally:
             if not self._entered:
                 loop.leave()
@@ -266,6 +283,19 @@ class Graphband(Generic[T]):
         path = self.store.layout.attempts / str(held.attempt)
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    @property
+    def task(self) -> Task[T]:
+        """The task in hand; of a `Laufband`, the one behind the item.
+
+        Raises
+        ------
+        UsageError
+            If none is.
+        """
+        if self._in_hand is None:
+            raise UsageError("no task is in hand: ask for band.task inside the loop.")
+        return self._in_hand
 
     @property
     def draining(self) -> bool:
@@ -348,7 +378,7 @@ class Graphband(Generic[T]):
     def graph(self) -> Graph:
         """The program's graph, checked; built when first asked for."""
         if self._graph is None:
-            self._graph = check(self._source() if callable(self._source) else self._source)
+            self._graph = check(tasks_of(self._source))
         return self._graph
 
     @property
@@ -367,8 +397,9 @@ class Graphband(Generic[T]):
     # --- inside -----------------------------------------------------------------------------------
 
     def _iterate(self) -> Generator[Task[T], None, None]:
+        self._begin_loop()
         if self.options.disabled:
-            yield from self.graph
+            yield from map(self._hand_out, self.graph)
             return
         loop = self._loop
         try:
@@ -377,15 +408,17 @@ class Graphband(Generic[T]):
                 if task is None:
                     return
                 try:
-                    yield task
+                    yield self._hand_out(task)
                 except GeneratorExit:
                     if loop.held is not None and not loop.of_parent:
                         loop.end_task(ABANDONED)
                     raise
+                self._in_hand = None
                 loop.end_task(COMPLETED)
                 if loop.closing:
                     return
         finally:
+            self._in_hand = None
             if not self._entered:
                 loop.leave()
 
@@ -395,6 +428,23 @@ class Graphband(Generic[T]):
                 return queries.active_for(tx, self.labels) > 0
         # Nobody has begun: ``while band.has_more_jobs: for task in band: ...`` must.
         return any(self.labels.issuperset(task.requirements) for task in self.graph)
+
+    def _begin_loop(self) -> None:
+        """Forget what the last loop knew; a source that can be asked again is."""
+        self._more_jobs = None
+        if self._looped and callable(self._source):
+            self._graph = None
+            if self._made_loop is not None:
+                self._made_loop.take(self.graph)
+        self._looped = True
+
+    def _hand_out(self, task: Task[T]) -> Any:
+        self._in_hand = task
+        return self._handed_out(task)
+
+    def _handed_out(self, task: Task[T]) -> Any:
+        """Return what the user's code gets to see of a task."""
+        return task
 
     @property
     def _loop(self) -> Loop[T]:

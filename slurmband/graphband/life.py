@@ -99,7 +99,7 @@ class Life:
         self, store: Store, graph: Graph, options: Options, clock: Clock, element: Element | None
     ) -> None:
         self._store = store
-        self._graph = graph
+        self.graph = graph
         self._options = options
         self._clock = clock
         self._notice = Notice(store.layout.notice)
@@ -148,7 +148,7 @@ class Life:
         options = self._options
         registration.register(
             tx,
-            self._graph,
+            self.graph,
             budgets=Budgets(options.max_failed_retries, options.max_killed_retries),
             new_revision=False,
             compare=options.enable_fingerprints,
@@ -158,7 +158,7 @@ class Life:
         registered = registration.current(tx)
         assert registered is not None
         self._fingerprints = registered.fingerprints
-        if options.enable_fingerprints and self._fingerprints != self._graph.fingerprints:
+        if options.enable_fingerprints and self._fingerprints != self.graph.fingerprints:
             log.warning(
                 "the fingerprints of this program are not the registered ones, and other workers are "
                 "there: nothing is run again for it. They are compared by `slurmband submit`, by "
@@ -242,9 +242,9 @@ class Life:
         """Say in which way the registered graph is no longer the one this worker joined with."""
         registered = registration.current(tx)
         assert registered is not None
-        if registered.digest != self._graph.digest:
-            return GraphChanged(registered.digest, self._graph.digest)
-        if registered.fingerprints in (self._fingerprints, self._graph.fingerprints, None):
+        if registered.digest != self.graph.digest:
+            return GraphChanged(registered.digest, self.graph.digest)
+        if registered.fingerprints in (self._fingerprints, self.graph.fingerprints, None):
             return None
         return FingerprintsChanged()
 
@@ -254,7 +254,7 @@ class Life:
         while claims := transitions.claim(
             tx, self.worker.key, self.worker.labels, limit=1, now=now
         ):
-            if claims[0].task in self._graph.tasks:
+            if claims[0].task in self.graph.tasks:
                 return claims[0]
             interventions.disown(tx, claims[0], now=now)
         return None

@@ -76,6 +76,12 @@ class Loop(Generic[T]):
         #: Set to end the loop after the task in hand.
         self.closing = False
 
+    def take(self, graph: Graph) -> None:
+        """Go on with a graph that the program has built anew."""
+        self._graph = graph
+        if self._life is not None:
+            self._life.graph = graph
+
     # --- rounds -----------------------------------------------------------------------------------
 
     def next(self, *, wait: bool) -> tuple[Task[T] | None, Round]:

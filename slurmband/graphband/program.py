@@ -9,7 +9,8 @@ from typing import Any
 
 from slurmband.domain.graph import Graph, check
 from slurmband.domain.task import Task
-from slurmband.errors import ProgramError
+from slurmband.errors import ProgramError, SlurmbandError
+from slurmband.graphband.sources import tasks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Program:
     ----------
     path : Path
     tasks : callable
-        Takes nothing, returns an iterable of Task.
+        Takes nothing, returns an iterable of Task, or a networkx.DiGraph.
     run : callable
         Takes a task and does it.
     """
@@ -40,7 +41,9 @@ class Program:
             If ``tasks()`` itself raises.
         """
         try:
-            tasks = list(self.tasks())
+            tasks = list(tasks_of(self.tasks))
+        except SlurmbandError:
+            raise
         except Exception as error:  # the user's code
             raise ProgramError(
                 f"tasks() in {self.path} raised {type(error).__name__}: {error}. "

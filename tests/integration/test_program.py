@@ -148,7 +148,7 @@ def test_a_disabled_band_touches_nothing(band: Band) -> None:
 def test_plain_items_need_no_tasks(band: Band) -> None:
     program = band.write(
         "own.py",
-        "from slurmband import Graphband\nprint([t.data for t in Graphband.over('xyz')])\n",
+        "from slurmband import Graphband\nprint(list(Graphband.over('xyz')))\n",
     )
 
     band.start(program).wait()
@@ -162,11 +162,11 @@ def test_the_users_lock_is_one_lock_for_all(band: Band) -> None:
         "import os, pathlib, time\nfrom slurmband import Graphband\n"
         "total = pathlib.Path('total')\n"
         "band = Graphband.over(range(20), wait=True)\n"
-        "for task in band:\n"
+        "for item in band:\n"
         "    with band.lock:\n"
         "        before = int(total.read_text())\n"
         "        time.sleep(0.005)\n"
-        "        total.write_text(str(before + task.data))\n",
+        "        total.write_text(str(before + item))\n",
     )
     (band.folder / "total").write_text("0")
 

@@ -15,6 +15,7 @@ from slurmband.errors import (
     DuplicateTask,
     EmptyGraph,
     GraphError,
+    SelfDependency,
     UnknownDependency,
 )
 
@@ -88,11 +89,77 @@ def test_dependencies_that_can_be_read_only_once_are_refused() -> None:
     assert "'c'" in message
 
 
-def test_two_tasks_of_one_id_are_refused_even_if_they_are_equal() -> None:
-    with pytest.raises(DuplicateTask, match="'bake'") as error:
-        check([task("bake"), task("knead"), task("bake")])
+def test_a_task_that_depends_on_itself_is_told_by_a_sentence_of_its_own() -> None:
+    message = refused([task("bake", "bake")], SelfDependency)
 
-    assert error.value.task == "bake"
+    assert "task 'bake' depends on itself" in message
+    assert "Remove 'bake'" in message
+
+
+class Odd:
+    """Its == gives no bool, as that of a numpy array does not."""
+
+    __hash__ = None  # type: ignore[assignment]  # as for arrays
+
+    def __eq__(self, other: object) -> Any:
+        return [True, True]
+
+
+class Broken:
+    """Its == raises, as that of a list of numpy arrays does."""
+
+    __hash__ = None  # type: ignore[assignment]  # as for lists
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+ODD, BROKEN = Odd(), Broken()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (untyped(), untyped()),
+        (untyped(data={"alpha": 1}), untyped(data={"alpha": 1})),
+        (untyped(dependencies=["a", "b"]), untyped(dependencies=("b", "a", "b"))),
+        (untyped(requirements={"gpu"}), untyped(requirements=["gpu"])),
+        (untyped(data=ODD), untyped(data=ODD)),
+        (untyped(data=BROKEN), untyped(data=BROKEN)),
+        (untyped(attempt=1), untyped(attempt=2)),
+    ],
+    ids=["nothing", "data", "dependencies", "requirements", "an array", "arrays", "attempt"],
+)
+def test_a_task_may_be_given_twice(one: Task[Any], other: Task[Any]) -> None:
+    graph = check([task("a"), task("b"), one, other])
+
+    assert list(graph) == [task("a"), task("b"), one]
+    assert graph.digest == check([task("a"), task("b"), one]).digest
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("data", 1, 2),
+        ("data", Odd(), Odd()),
+        ("data", Broken(), Broken()),
+        ("dependencies", ["a"], ["a", "b"]),
+        ("requirements", set(), {"gpu"}),
+        ("info", {}, {"why": 1}),
+        ("max_parallel_workers", 1, 2),
+        ("priority", 0, 1),
+        ("fingerprint", None, "x"),
+        ("max_failed_retries", None, 0),
+        ("max_killed_retries", 1, 2),
+    ],
+)
+def test_two_tasks_of_one_id_are_told_with_the_field_that_differs(
+    field: str, one: object, other: object
+) -> None:
+    with pytest.raises(DuplicateTask, match=f"'bake' and differ in their {field}") as error:
+        check([task("a"), task("b"), untyped(**{field: one}), untyped(**{field: other})])
+
+    assert (error.value.task, error.value.field) == ("bake", field)
 
 
 def test_a_dependency_that_is_not_in_the_graph_is_named_with_its_task() -> None:
@@ -113,11 +180,10 @@ def test_of_many_missing_dependencies_five_are_shown_and_the_rest_counted() -> N
 @pytest.mark.parametrize(
     "edges",
     [
-        {"a": ["a"]},
         {"a": ["b"], "b": ["a"]},
         {"start": [], "a": ["c", "start"], "b": ["a"], "c": ["b"], "end": ["c"]},
     ],
-    ids=["a task that waits for itself", "two", "three inside a larger graph"],
+    ids=["two", "three inside a larger graph"],
 )
 def test_a_cycle_is_shown_in_order_from_a_task_back_to_itself(edges: dict[str, list[str]]) -> None:
     with pytest.raises(CyclicGraph) as error:
