@@ -72,14 +72,18 @@ class SelfDependency(GraphError):
 class UnknownDependency(GraphError):
     """A task depends on an id that is not in the graph."""
 
-    def __init__(self, task: str, missing: Iterable[str]) -> None:
+    def __init__(self, task: str, missing: Iterable[str], *, growing: bool = False) -> None:
         self.task = task
         self.missing = tuple(sorted(missing))
         names = ", ".join(repr(name) for name in self.missing[:5])
         more = f" and {len(self.missing) - 5} more" if len(self.missing) > 5 else ""
         super().__init__(
-            f"task {task!r} depends on {names}{more}, not in the graph. "
-            "Add the missing task, or correct the id."
+            f"task {task!r} depends on {names}{more}, "
+            + (
+                "not yielded before it. Of a growing graph, yield a task after all that it depends on."
+                if growing
+                else "not in the graph. Add the missing task, or correct the id."
+            )
         )
 
 
@@ -106,6 +110,32 @@ class GraphChanged(GraphError):
             f"database ({registered[:12]}). Run `slurmband submit` again to register the new graph (a "
             "program with a loop of its own: call band.register()), or make it build the same ids and "
             "dependencies each time."
+        )
+
+
+class GraphGrows(GraphError):
+    """A graph that is whole where a growing one is registered, or the reverse."""
+
+    def __init__(self, *, registered: bool) -> None:
+        self.registered = registered
+        super().__init__(
+            "the graph of this band grows while workers work. Write growing=True (`slurmband submit "
+            "--growing`, SLURMBAND_GROWING=1), or use another --db."
+            if registered
+            else "the graph of this band was registered whole, and no growing one can take its place. "
+            "Leave out growing=True (--growing, SLURMBAND_GROWING), or use another --db."
+        )
+
+
+class TaskNotYielded(GraphError):
+    """A task of a growing graph that this program's own source does not have."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(
+            f"task {task!r} is registered, and the source of this program ended without it. Let it "
+            "yield the same tasks in every process, also those that have run already, or cancel it: "
+            f"`slurmband cancel {task}`."
         )
 
 
@@ -298,6 +328,14 @@ class WorkerLost(RaceLost):
         self.worker = worker
         self.reason = reason
         super().__init__(f"worker {worker} was judged lost ({reason}); its claims were revoked")
+
+
+class ProducerLost(RaceLost):
+    """A worker is no longer the one that makes a growing graph grow; its slice was not written."""
+
+    def __init__(self, worker: int) -> None:
+        self.worker = worker
+        super().__init__(f"the worker with key {worker} is not the producer; nothing was written")
 
 
 class WorkerMoved(RaceLost):

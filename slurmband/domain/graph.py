@@ -63,9 +63,8 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
         Each names the task and what to change.
     """
     found: dict[str, Task[Any]] = {}
-    for task in tasks:
-        check_task(task, source)
-        check_same(found.setdefault(task.id, task), task)
+    for _ in one_by_one(tasks, found, source=source):
+        pass
     if not found:
         raise EmptyGraph(source)
     for task in found.values():
@@ -76,18 +75,40 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     return Graph(found, _digest(found), _fingerprints(found))
 
 
+def one_by_one(
+    tasks: Iterable[Any], found: dict[str, Task[Any]], *, source: str = "the graph"
+) -> Iterator[Task[Any]]:
+    """Yield each task once, as soon as what can be checked of it alone was checked.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        Read only as far as the result is.
+    found : dict of str to Task
+        Filled with what was read.
+    source : str, optional
+        What to call the graph in messages.
+
+    Raises
+    ------
+    BadTask, DuplicateTask, SelfDependency
+    """
+    for task in tasks:
+        _check_task(task, source)
+        if task.id not in found:
+            found[task.id] = task
+            yield task
+            continue
+        field = None if found[task.id] is task else difference(found[task.id], task)
+        if field is not None:
+            raise DuplicateTask(task.id, field)
+
+
 #: What could not be stored, or told apart, in the database or a digest.
 _UNPRINTABLE: Final = frozenset(map(chr, (0, *range(0xD800, 0xE000))))
 
 
-def check_same(known: Task[Any], task: Task[Any]) -> None:
-    """Raise `DuplicateTask` if a task of the same id differs from the one that is known."""
-    field = None if known is task else difference(known, task)
-    if field is not None:
-        raise DuplicateTask(task.id, field)
-
-
-def check_task(task: object, source: str) -> None:
+def _check_task(task: object, source: str) -> None:
     """Raise what is wrong with one task, looked at by itself."""
     if not isinstance(task, Task):
         raise BadTask(

@@ -13,7 +13,7 @@ from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.workers import Element, Worker, WorkerStatus
 from slurmband.errors import WorkerAlive, WorkerLost, WorkerMoved
-from slurmband.store import queries, transitions
+from slurmband.store import growth, queries, transitions
 from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import WORKFLOW, elements, submissions, workers
 
@@ -174,4 +174,6 @@ def _end(tx: Transaction, worker: int, status: WorkerStatus, reason: Reason, now
         .where(workers.c.key == worker, workers.c.status == WorkerStatus.ALIVE)
         .values(status=status, reason=reason, ended_at=now)
     )
+    if ended.rowcount == 1:
+        growth.give_back(tx, worker)
     return ended.rowcount == 1

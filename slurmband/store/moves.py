@@ -7,7 +7,7 @@ whether they were counted, so that nothing is counted down twice.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 
@@ -15,6 +15,8 @@ from slurmband.domain.states import ENDED_BADLY, TRANSITIONS, Event, TaskState
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store.database import Transaction
 from slurmband.store.schema import attempts, edges, task_statuses, tasks
+
+K = TypeVar("K")
 
 #: Members of one IN list; SQLite allows 32766 parameters, older ones 999.
 MANY: Final = 500
@@ -196,7 +198,7 @@ def downstream(tx: Transaction, origins: Iterable[int], state: TaskState) -> lis
     return list(found)
 
 
-def chunks(keys: Sequence[int]) -> Iterator[Sequence[int]]:
+def chunks(keys: Sequence[K]) -> Iterator[Sequence[K]]:
     """Cut a sequence into parts that fit one IN list."""
     for start in range(0, len(keys), MANY):
         yield keys[start : start + MANY]

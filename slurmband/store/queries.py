@@ -22,6 +22,7 @@ from slurmband.store.schema import (
     task_statuses,
     tasks,
     workers,
+    workflows,
 )
 
 
@@ -35,12 +36,17 @@ def counts(tx: Transaction) -> dict[TaskState, int]:
 
 
 def active_for(tx: Transaction, labels: Collection[str]) -> int:
-    """Count the tasks that a worker with these labels could still come to run."""
+    """Count the tasks that a worker with these labels could still come to run.
+
+    While the graph grows, one more stands for those that are to come.
+    """
     query = select(task_counts.c.requirements, func.sum(task_counts.c.n)).where(
         task_counts.c.state.in_(ACTIVE)
     )
     rows = tx.connection.execute(query.group_by(task_counts.c.requirements))
-    return sum(n for requirements, n in rows if set(json.loads(requirements)) <= set(labels))
+    known = sum(n for requirements, n in rows if set(json.loads(requirements)) <= set(labels))
+    growing = tx.connection.execute(select(workflows.c.growing)).scalar_one_or_none()
+    return int(known) + (growing or 0)
 
 
 def unservable(tx: Transaction) -> list[str]:

@@ -7,14 +7,15 @@ have not started their new dependencies, cancels what is gone and leaves what ha
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
-from slurmband.errors import GraphChanged
+from slurmband.errors import GraphChanged, GraphGrows
 from slurmband.store import interventions, transitions
 from slurmband.store.database import Transaction
 from slurmband.store.schema import WORKFLOW, edges, revisions, task_statuses, tasks, workflows
@@ -23,6 +24,10 @@ from slurmband.store.schema import WORKFLOW, edges, revisions, task_statuses, ta
 #: a cluster die for many reasons that are not the task's.
 DEFAULT_MAX_FAILED_RETRIES = 0
 DEFAULT_MAX_KILLED_RETRIES = 3
+#: Edges written by one statement; a graph can have millions, which need not all be in memory.
+_AT_A_TIME: Final = 10_000
+#: Stands for the digest of a graph that is never whole; see `slurmband.store.growth`.
+GROWING: Final = "growing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +126,20 @@ def register(
     ------
     GraphChanged
         If the graphs differ and `new_revision` is false.
+    GraphGrows
+        If the registered graph is a growing one.
     """
     registered = current(tx)
+    if registered is not None and registered.digest == GROWING:
+        raise GraphGrows(registered=True)
     if registered is not None and registered.digest != graph.digest and not new_revision:
         raise GraphChanged(registered.digest, graph.digest)
-    _set_budgets(tx, budgets)
+    set_budgets(tx, budgets)
     wanted = graph.fingerprints if compare else None
     if registered is None:
-        _write_revision(tx, Revision(1, graph.digest, wanted), len(graph), now)
-        keys = _insert_tasks(tx, graph, first_key=1, now=now)
-        _insert_edges(tx, graph, keys, completed=frozenset())
+        write_revision(tx, Revision(1, graph.digest, wanted), len(graph), now)
+        keys = insert_tasks(tx, graph, first_key=1, now=now)
+        insert_edges(tx, graph, keys, completed=frozenset())
         return Registered(1, added=len(keys))
     refingerprinted = compare and registered.fingerprints != wanted
     if not new_revision and not (refingerprinted and alone()):
@@ -138,11 +147,12 @@ def register(
     number = registered.number
     if registered.digest != graph.digest or registered.fingerprints != wanted:
         number += 1
-        _write_revision(tx, Revision(number, graph.digest, wanted), len(graph), now)
+        write_revision(tx, Revision(number, graph.digest, wanted), len(graph), now)
     return _revise(tx, graph, number, compare=compare, now=now)
 
 
-def _write_revision(tx: Transaction, revision: Revision, total: int, now: float) -> None:
+def write_revision(tx: Transaction, revision: Revision, total: int, now: float) -> None:
+    """Make a revision the current one."""
     tx.connection.execute(
         insert(revisions).values(
             number=revision.number,
@@ -158,7 +168,8 @@ def _write_revision(tx: Transaction, revision: Revision, total: int, now: float)
     )
 
 
-def _set_budgets(tx: Transaction, budgets: Budgets) -> None:
+def set_budgets(tx: Transaction, budgets: Budgets) -> None:
+    """Write the budgets that were asked for; of a new band, also those that were not."""
     asked = {
         "max_failed_retries": budgets.max_failed_retries,
         "max_killed_retries": budgets.max_killed_retries,
@@ -182,7 +193,7 @@ def _revise(
     known = {row.id: row for row in tx.connection.execute(select(tasks)).all()}
     keys = {name: row.key for name, row in known.items()}
     new = [task for task in graph if task.id not in known]
-    keys |= _insert_tasks(tx, new, first_key=max(keys.values()) + 1, now=now)
+    keys |= insert_tasks(tx, new, first_key=max(keys.values()) + 1, now=now)
 
     gone = [row for name, row in known.items() if name not in graph.tasks]
     dropped = [row.key for row in gone if row.state in _CAN_BE_DROPPED]
@@ -280,7 +291,7 @@ def _rewire(
 ) -> None:
     for task in changed:
         tx.connection.execute(delete(edges).where(edges.c.downstream == keys[task.id]))
-    _insert_edges(tx, to_write, keys, completed=completed)
+    insert_edges(tx, to_write, keys, completed=completed)
     for task in to_write:
         unmet = len(set(task.dependencies) - completed)
         tx.connection.execute(update(tasks).where(tasks.c.key == keys[task.id]).values(unmet=unmet))
@@ -290,13 +301,18 @@ def _requirements(task: Task[Any]) -> str:
     return json.dumps(sorted(set(task.requirements)))
 
 
-def _insert_tasks(
-    tx: Transaction, new: Iterable[Task[Any]], *, first_key: int, now: float
+def insert_tasks(
+    tx: Transaction,
+    new: Iterable[Task[Any]],
+    *,
+    first_key: int,
+    now: float,
+    completed: frozenset[str] = frozenset(),
 ) -> dict[str, int]:
     """Insert tasks as waiting or ready by their own dependencies; return id -> key."""
     rows = []
     for key, task in enumerate(new, start=first_key):
-        unmet = len(set(task.dependencies))
+        unmet = len(set(task.dependencies) - completed)
         rows.append(
             {
                 "key": key,
@@ -325,14 +341,15 @@ def _insert_tasks(
     return {str(row["id"]): int(str(row["key"])) for row in rows}
 
 
-def _insert_edges(
+def insert_edges(
     tx: Transaction,
     of: Iterable[Task[Any]],
     keys: Mapping[str, int],
     *,
     completed: frozenset[str],
 ) -> None:
-    rows = [
+    """Insert what tasks depend on; what is `completed` counts as satisfied."""
+    rows = (
         {
             "upstream": keys[name],
             "downstream": keys[task.id],
@@ -340,6 +357,6 @@ def _insert_edges(
         }
         for task in of
         for name in set(task.dependencies)
-    ]
-    if rows:
-        tx.connection.execute(insert(edges), rows)
+    )
+    while part := list(islice(rows, _AT_A_TIME)):
+        tx.connection.execute(insert(edges), part)

@@ -10,10 +10,10 @@ from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.task import Task
 from slurmband.domain.workers import Element, Worker
 from slurmband.liveness import incarnation
-from slurmband.store import interventions, membership, pruning, registration, transitions
+from slurmband.store import growth, interventions, membership, pruning, registration, transitions
 from slurmband.store.database import Store
 from slurmband.store.pruning import Pruned
-from slurmband.store.registration import Budgets, Registered
+from slurmband.store.registration import Budgets, Registered, Revision
 
 #: A process of a boot that never was: nothing can be proven about it.
 ELSEWHERE: Final = ProcessIdentity("node7", "boot-7", "pid:[7]", 700, 7)
@@ -139,6 +139,33 @@ class Bench:
             return incarnation.join(
                 tx, self.store.layout, who, fate_of=lambda _process: fate, now=now
             )
+
+    def open(
+        self, *, reopen: bool = False, failed: int | None = None, now: float = 0.0
+    ) -> Revision:
+        """Let the graph grow."""
+        with self.store.transaction() as tx:
+            return growth.begin(tx, budgets=Budgets(failed), reopen=lambda: reopen, now=now)
+
+    def take(self, worker: Worker, now: float = 4.0) -> bool:
+        with self.store.transaction() as tx:
+            return growth.take(tx, worker.key, now=now)
+
+    def give_back(self, worker: Worker) -> bool:
+        with self.store.transaction() as tx:
+            return growth.give_back(tx, worker.key)
+
+    def extend(self, worker: Worker, *slice_: Task[Any], now: float = 5.0) -> int:
+        with self.store.transaction() as tx:
+            return growth.extend(tx, worker.key, slice_, now=now)
+
+    def end(self, worker: Worker, now: float = 6.0) -> None:
+        with self.store.transaction() as tx:
+            growth.end(tx, worker.key, now=now)
+
+    def growth(self) -> growth.Growth | None:
+        with self.store.read() as tx:
+            return growth.look(tx)
 
     def claims(self, worker: Worker, limit: int = 99, now: float = 2.0) -> list[Claim]:
         with self.store.transaction() as tx:
