@@ -23,6 +23,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     tasks, workers = found["tasks"], found["workers"]
     lines = [
         f"database  {found['database']} (mode {found['mode']}, on {found['file_system']})",
+        *([f"graph     growing, {_producer(found)}"] if found["growing"] else []),
         f"tasks     {_counts(tasks, always=('completed',))}",
         f"workers   {_counts(workers, always=('alive',))}",
     ]
@@ -46,7 +47,7 @@ def _hints(found: dict[str, Any]) -> list[str]:
     if any(labels):
         needed = " or ".join(filter(None, labels))
         hints.append(f"ready tasks need a worker with {needed}: `slurmband submit --labels ...`.")
-    if not workers["alive"] and (tasks["ready"] or tasks["running"]):
+    if not workers["alive"] and (tasks["ready"] or tasks["running"] or found["growing"]):
         hints.append("no worker is alive: `slurmband reap-dead`, then `slurmband submit` again.")
     if found["unsafe_options"]:
         options = ", ".join(found["unsafe_options"])
@@ -54,6 +55,10 @@ def _hints(found: dict[str, Any]) -> list[str]:
             f"this file system is mounted with {options}: locks may not reach other nodes."
         )
     return hints
+
+
+def _producer(found: dict[str, Any]) -> str:
+    return f"producer {found['producer']}" if found["producer"] else "no producer now"
 
 
 def _counts(counts: dict[str, int], *, always: tuple[str, ...]) -> str:

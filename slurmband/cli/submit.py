@@ -27,7 +27,7 @@ from slurmband.store.database import Store, path_of
 from slurmband.store.layout import Layout
 from slurmband.store.registration import Budgets, Registered
 from slurmband.submission.request import CARRIED, Cluster, Request, new_token
-from slurmband.submission.submit import Queued, Submitter, check_cluster, register
+from slurmband.submission.submit import Queued, Submitter, check_cluster, let_grow, register
 from slurmband.submission.wait import follow
 
 
@@ -95,6 +95,14 @@ def submit(
             help="Run completed tasks again whose fingerprint changed.",
         ),
     ] = False,
+    growing: Annotated[
+        bool,
+        typer.Option(
+            "--growing",
+            envvar="SLURMBAND_GROWING",
+            help="Let workers read tasks() as they work, not whole before it.",
+        ),
+    ] = False,
     mode: Annotated[
         str | None,
         typer.Option(
@@ -127,7 +135,8 @@ def submit(
 
     Or for a program with a Graphband loop of its own: submit [OPTIONS] -- COMMAND [ARGUMENTS].
 
-    The graph is checked and registered first; a bad graph queues nothing. Options that are not
+    The graph is checked and registered first; a bad graph queues nothing. (With --growing, workers
+    check and register it as they go.) Options that are not
     listed here go to sbatch, where they win over the script: --time=2:00:00 --mem=4G -p short.
     """
     line: CommandLine = context.meta["slurmband.line"]
@@ -138,6 +147,7 @@ def submit(
         MAX_FAILED_RETRIES=max_failed_retries,
         MAX_KILLED_RETRIES=max_killed_retries,
         ENABLE_FINGERPRINTS=int(enable_fingerprints) or None,
+        GROWING=int(growing) or None,
         MODE=mode,
     )
     request = Request(
@@ -152,7 +162,7 @@ def submit(
     )
     request.script("checked-early")  # a bad template is found before anything is written
     program = None if line.is_command else load(line.program[0], line.program[1:])
-    graph = None if program is None else program.graph()
+    graph = None if program is None or growing else program.graph()
     if dry_run or test_only:
         _show(request, test_only=test_only)
         return
@@ -162,8 +172,12 @@ def submit(
     ]:
         sys.stderr.write(f"note: on --cluster {cluster} sbatch's options have no effect.\n")
     store = Store(db, mode=mode, create=True, lock_timeout=LOCK_TIMEOUT)
-    if graph is not None:
-        budgets = Budgets(max_failed_retries, max_killed_retries)
+    budgets = Budgets(max_failed_retries, max_killed_retries)
+    if growing:
+        let_grow(store, budgets, now=SystemClock().now())
+        if not parsable:
+            _say("The graph grows: workers register its tasks as they come to them.")
+    elif graph is not None:
         registered = register(
             store,
             graph,
@@ -260,7 +274,8 @@ def _debug(request: Request, program: Program | None) -> None:
     from slurmband.graphband.band import Graphband
 
     log_more(verbose=True)
-    band: Graphband[Any] = Graphband(program.graph())
+    growing = resolve({}).growing
+    band: Graphband[Any] = Graphband(program.source if growing else program.graph())
     found = run_here(request.layout.submissions, lambda: band.run(program.run))
     _say(f"{found.completed} of {found.total} tasks completed.")
 

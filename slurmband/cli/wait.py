@@ -50,12 +50,12 @@ def watch(progress: Iterator[Progress]) -> None:
                 said = tenths
                 sys.stderr.write(f"{last.completed} of {last.total} tasks, {_note(last)}\n")
     assert last is not None
-    if not last.total:
+    if not last.total and last.growing is not False:
         raise TasksFailed(
             "the array is over, and its workers registered no task. Their logs say why: "
             "`slurmband jobs` lists them."
         )
-    if last.completed == last.total:
+    if last.completed == last.total and not last.growing:
         sys.stderr.write(f"all {last.total} tasks completed.\n")
         return
     counts = ", ".join(f"{n} {state}" for state, n in last.counts.items() if n)
@@ -64,6 +64,7 @@ def watch(progress: Iterator[Progress]) -> None:
         "`slurmband tasks --state failed` says why." if ended else "Run `slurmband submit` again."
     )
     gone = "the array is over; " if last.deserted else ""
+    gone += "the graph was still growing; " if last.growing else ""
     raise TasksFailed(f"{gone}of {last.total} tasks: {counts}. {advice}")
 
 

@@ -29,6 +29,14 @@ def work(
     wait: Annotated[
         bool, typer.Option(help="Stay until nothing is left that this worker could ever run.")
     ] = True,
+    growing: Annotated[
+        bool,
+        typer.Option(
+            "--growing",
+            envvar="SLURMBAND_GROWING",
+            help="Read tasks() as the work goes on, not whole before it.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 69 if a task of the band ended badly.")
     ] = False,
@@ -45,8 +53,12 @@ def work(
 
     log_more(verbose=not quiet)
     program = load(file, context.args)
-    graph = program.graph()
-    band = Graphband(graph, db=db, labels=labels and labels.replace(",", " ").split())
+    band = Graphband(
+        program.source if growing else program.graph(),
+        db=db,
+        labels=labels and labels.replace(",", " ").split(),
+        growing=growing,
+    )
     band.take_interrupts()
     found = band.run(program.run, wait=wait)
     if strict and found.completed < found.total:

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim
-from slurmband.domain.graph import Graph, check
+from slurmband.domain.graph import Graph, check, one_by_one
+from slurmband.domain.states import wanted
 from slurmband.domain.task import Task
-from slurmband.errors import UsageError
+from slurmband.errors import UnknownDependency, UsageError
 from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
+from slurmband.graphband.growth import GrowingLoop
 from slurmband.graphband.life import Round
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
-from slurmband.graphband.sources import GraphSource, tasks_of
+from slurmband.graphband.sources import GraphSource, is_used_up, tasks_of
 from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import Notice
 from slurmband.locks import Lock
 from slurmband.locks.user import UserLock
 from slurmband.processes import identify
 from slurmband.slurm.environment import element_from
-from slurmband.store import queries, registration
+from slurmband.store import growth, queries, registration
 from slurmband.store.database import Store
 from slurmband.store.registration import Budgets
 
@@ -63,6 +65,10 @@ class Graphband(Generic[T]):
         Seconds for which an answer of ``has_more_jobs`` is good (5); 0: ask the database each time.
     enable_fingerprints : bool
         Run completed tasks again whose ``Task.fingerprint`` is another than that of their completion.
+    growing : bool
+        Read the graph as the work goes on, not whole before it. Each task comes after those it depends
+        on, and in every process the same tasks come. The band is finished when one of them came to
+        the end of its graph; running the program again later looks whether there is more.
     disabled : bool
         Iterate plainly: no database, no locks, no other workers.
     wait : bool, default False
@@ -106,6 +112,7 @@ class Graphband(Generic[T]):
         max_killed_retries: int | None = None,
         has_more_jobs_ttl: float | None = None,
         enable_fingerprints: bool | None = None,
+        growing: bool | None = None,
         disabled: bool | None = None,
         wait: bool = False,
         mode: str | None = None,
@@ -124,6 +131,7 @@ class Graphband(Generic[T]):
                 "max_killed_retries": max_killed_retries,
                 "has_more_jobs_ttl": has_more_jobs_ttl,
                 "enable_fingerprints": enable_fingerprints,
+                "growing": growing,
                 "disabled": disabled,
             }
         )
@@ -136,6 +144,8 @@ class Graphband(Generic[T]):
         self._made_locks: BandLocks | None = None
         self._graph: Graph | None = None
         self._looped = False
+        #: What a growing graph was read of, where there are no other workers.
+        self._seen: dict[str, Task[Any]] = {}
         self._in_hand: Task[T] | None = None
         self._store: Store | None = None
         self._made_loop: Loop[T] | None = None
@@ -172,8 +182,13 @@ class Graphband(Generic[T]):
         return self._iteration
 
     def __len__(self) -> int:
-        """Return the number of tasks in this program's graph."""
-        return len(self.graph)
+        """Return the number of tasks in this program's graph; of a growing one, as far as known."""
+        if not self.options.growing:
+            return len(self.graph)
+        if self.options.disabled:
+            return len(self._seen)
+        with self.store.read() as tx:
+            return wanted(queries.counts(tx))
 
     def __enter__(self) -> Self:
         self._entered = True
@@ -221,7 +236,7 @@ class Graphband(Generic[T]):
         self._finish_abandoned()
         self._begin_loop()
         if self.options.disabled:
-            for one in self.graph:
+            for one in self._plainly():
                 do(one)
             return Round(completed=len(self), total=len(self))
         loop = self._loop
@@ -239,7 +254,7 @@ class Graphband(Generic[T]):
         """Make this program's graph the registered one, as its next revision.
 
         What `slurmband submit` does for a workflow file. Workers that still have the graph before it
-        stop at their next claim.
+        stop at their next claim. A growing graph is opened again, if its end was recorded.
 
         Returns
         -------
@@ -247,6 +262,8 @@ class Graphband(Generic[T]):
             Number of the revision.
         """
         budgets = Budgets(self.options.max_failed_retries, self.options.max_killed_retries)
+        if self.options.growing:
+            return self._reopen(budgets)
         with self.store.transaction() as tx:
             done = registration.register(
                 tx,
@@ -376,7 +393,17 @@ class Graphband(Generic[T]):
 
     @property
     def graph(self) -> Graph:
-        """The program's graph, checked; built when first asked for."""
+        """The program's graph, checked; built when first asked for.
+
+        Raises
+        ------
+        UsageError
+            If it is a growing one, which is never whole.
+        """
+        if self.options.growing:
+            raise UsageError(
+                "a growing graph is never whole: ask the band for its len(), or the loop."
+            )
         if self._graph is None:
             self._graph = check(tasks_of(self._source))
         return self._graph
@@ -399,7 +426,7 @@ class Graphband(Generic[T]):
     def _iterate(self) -> Generator[Task[T], None, None]:
         self._begin_loop()
         if self.options.disabled:
-            yield from map(self._hand_out, self.graph)
+            yield from map(self._hand_out, self._plainly())
             return
         loop = self._loop
         try:
@@ -427,16 +454,40 @@ class Graphband(Generic[T]):
             if registration.current(tx) is not None:
                 return queries.active_for(tx, self.labels) > 0
         # Nobody has begun: ``while band.has_more_jobs: for task in band: ...`` must.
-        return any(self.labels.issuperset(task.requirements) for task in self.graph)
+        return self.options.growing or any(
+            self.labels.issuperset(task.requirements) for task in self.graph
+        )
 
     def _begin_loop(self) -> None:
         """Forget what the last loop knew; a source that can be asked again is."""
         self._more_jobs = None
-        if self._looped and callable(self._source):
+        if self._looped and isinstance(self._made_loop, GrowingLoop):
+            self._made_loop.reread()
+        elif self._looped and callable(self._source) and not self.options.growing:
             self._graph = None
             if self._made_loop is not None:
                 self._made_loop.take(self.graph)
         self._looped = True
+
+    def _plainly(self) -> Iterator[Task[T]]:
+        """Yield the tasks where there are no other workers."""
+        if not self.options.growing:
+            yield from self.graph
+            return
+        if callable(self._source):
+            self._seen = {}
+        for task in one_by_one(tasks_of(self._source), self._seen):
+            missing = [name for name in task.dependencies if name not in self._seen]
+            if missing:
+                raise UnknownDependency(task.id, missing, growing=True)
+            yield task
+
+    def _reopen(self, budgets: Budgets) -> int:
+        with self.store.transaction() as tx:
+            opened = growth.begin(tx, budgets=budgets, reopen=lambda: True, now=self._clock.now())
+            newest = queries.newest_event(tx)
+        Notice(self.store.layout.notice).ring(newest)
+        return opened.number
 
     def _hand_out(self, task: Task[T]) -> Any:
         self._in_hand = task
@@ -449,16 +500,22 @@ class Graphband(Generic[T]):
     @property
     def _loop(self) -> Loop[T]:
         """The worker loop; made when first asked for."""
-        if self._made_loop is None:
-            self._made_loop = Loop(
+        how: dict[str, Any] = {
+            "locks": self._locks.held,
+            "tqdm_kwargs": self._tqdm_kwargs,
+            "interrupts": self._interrupts,
+        }
+        if self._made_loop is None and self.options.growing:
+            self._made_loop = GrowingLoop(
                 self.store,
-                self.graph,
+                lambda: tasks_of(self._source),
                 self.options,
                 self._clock,
-                locks=self._locks.held,
-                tqdm_kwargs=self._tqdm_kwargs,
-                interrupts=self._interrupts,
+                once=is_used_up(self._source),
+                **how,
             )
+        elif self._made_loop is None:
+            self._made_loop = Loop(self.store, self.graph, self.options, self._clock, **how)
         return self._made_loop
 
     @property

@@ -61,7 +61,8 @@ class Round:
     refused : list of Claim
         Claims whose report changed nothing, since they had been revoked.
     left : int
-        Tasks that this worker could still come to run, running ones of others included.
+        Tasks that this worker could still come to run, running ones of others included; while the
+        graph grows, and one for those to come.
     completed, total : int
         Of the whole band.
     stopped_by : str or None
@@ -70,6 +71,8 @@ class Round:
         Whether nobody can do anything more in this band.
     superseded : GraphError or None
         Why this worker must not claim any more: a newer graph than its own was registered.
+    producing : bool
+        Whether this worker is the one that makes a growing graph grow.
     """
 
     claim: Claim | None = None
@@ -80,6 +83,7 @@ class Round:
     stopped_by: str | None = None
     finished: bool = False
     superseded: GraphError | None = None
+    producing: bool = False
 
 
 class Life:

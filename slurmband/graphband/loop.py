@@ -13,6 +13,7 @@ from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.task import Task
+from slurmband.domain.workers import Element
 from slurmband.errors import BandStopped, SlurmbandError, WorkerLost
 from slurmband.graphband.endings import COMPLETED, INTERRUPTED, at_exit, failure
 from slurmband.graphband.life import Life, Report, Round
@@ -69,6 +70,7 @@ class Loop(Generic[T]):
         self._lookout: Lookout | None = None
         self._reports: list[Report] = []
         self._began = 0.0
+        self._producing = False
         self.drain = Drain(self._forward)
         self.bar: Any = None
         #: The claim in hand.
@@ -114,25 +116,47 @@ class Loop(Generic[T]):
                 raise BandStopped(found.stopped_by)
             if found.claim is not None:
                 lookout.reap_if_due()
-                return self._begin_task(found.claim), found
+                task = self._begin_task(found.claim)
+                if task is None:
+                    continue
+                return task, found
             if self.drain:
                 log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
                 return None, found
-            if self.closing or (fresh and (found.left == 0 or not wait)):
+            stays = wait or found.producing
+            if self.closing or (fresh and (found.left == 0 or not stays)):
                 if found.left:  # a program that loops until nothing is left must see the dead
                     lookout.reap_if_due()
                 return None, found
+            self._producing = found.producing
+            if found.producing and self._produce():
+                continue
             if not fresh:
                 log.warning("worker=%s cannot beat: it claims nothing meanwhile", life.worker.name)
-            lookout.wait(self.drain.__bool__ if fresh else life.heartbeat.fresh)
+            lookout.wait(self._awaited if fresh else life.heartbeat.fresh)
 
-    def _begin_task(self, held: Claim) -> Task[T]:
+    def _produce(self) -> bool:
+        """Make the graph grow, where it is this worker's turn; whether the next round has work."""
+        return False
+
+    def _awaited(self) -> bool:
+        """Whether a waiting worker has a reason of its own for the next round."""
+        return bool(self.drain)
+
+    def _task_of(self, held: Claim) -> Task[T] | None:
+        """Return the task that was claimed; None if it was handed back, since the worker leaves."""
+        return self._graph.tasks[held.task]
+
+    def _begin_task(self, held: Claim) -> Task[T] | None:
         life = self.begun()
+        task = self._task_of(held)
+        if task is None:
+            return None
         self.held = held
         self._began = self._clock.monotonic()
         life.journal.begun(held.attempt)
         log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
-        return dataclasses.replace(self._graph.tasks[held.task], attempt=held.number)
+        return dataclasses.replace(task, attempt=held.number)
 
     def attempt(self, function: Callable[[Task[T]], object], task: Task[T]) -> None:
         """Run `function` on the task in hand, and write down how it ended."""
@@ -182,7 +206,7 @@ class Loop(Generic[T]):
         return self._life
 
     def _begin(self) -> Life:
-        life = Life(self._store, self._graph, self._options, self._clock, element_from(os.environ))
+        life = self._new_life(element_from(os.environ))
         if self._lookout is None:  # what it has seen of others outlives this worker's own lives
             self._lookout = Lookout(
                 self._store,
@@ -199,6 +223,9 @@ class Loop(Generic[T]):
         atexit.register(self._at_exit)
         self.bar = None
         return life
+
+    def _new_life(self, element: Element | None) -> Life:
+        return Life(self._store, self._graph, self._options, self._clock, element)
 
     def leave(self) -> None:
         """Report what is still to be reported, and end this incarnation."""

@@ -37,6 +37,8 @@ class Options:
         Seconds for which an answer of ``has_more_jobs`` is good; 0: ask each time.
     enable_fingerprints : bool
         Run completed tasks again whose ``Task.fingerprint`` is another than that of their completion.
+    growing : bool
+        The graph is not whole yet: tasks are read and registered while workers work.
     disabled : bool
         Iterate plainly: no database, no locks, no other workers.
     """
@@ -53,6 +55,7 @@ class Options:
     max_killed_retries: int | None = None
     has_more_jobs_ttl: float = 5.0
     enable_fingerprints: bool = False
+    growing: bool = False
     disabled: bool = False
 
     def __post_init__(self) -> None:
@@ -68,6 +71,11 @@ class Options:
         if not self.has_more_jobs_ttl >= 0:
             raise UsageError(
                 f"has_more_jobs_ttl is {self.has_more_jobs_ttl:g} s: write 0 to ask each time."
+            )
+        if self.growing and self.enable_fingerprints:
+            raise UsageError(
+                "enable_fingerprints has no meaning where growing is set: they are compared where a "
+                "graph is registered whole. Leave one of them out."
             )
         for name in ("max_failed_retries", "max_killed_retries"):
             if (getattr(self, name) or 0) < 0:
@@ -136,5 +144,6 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "max_killed_retries": int,
     "has_more_jobs_ttl": float,
     "enable_fingerprints": _flag,
+    "growing": _flag,
     "disabled": _flag,
 }

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,18 @@ class Program:
         ProgramError
             If ``tasks()`` itself raises.
         """
+        return check(self.source(), source=f"tasks() in {self.path.name}")
+
+    def source(self) -> Iterator[Task[Any]]:
+        """Yield what ``tasks()`` gives, as it comes.
+
+        Raises
+        ------
+        ProgramError
+            If ``tasks()`` itself raises.
+        """
         try:
-            tasks = list(tasks_of(self.tasks))
+            yield from tasks_of(self.tasks)
         except SlurmbandError:
             raise
         except Exception as error:  # the user's code
@@ -49,7 +59,6 @@ class Program:
                 f"tasks() in {self.path} raised {type(error).__name__}: {error}. "
                 "Run it by itself to mend it."
             ) from error
-        return check(tasks, source=f"tasks() in {self.path.name}")
 
 
 def load(file: str, arguments: Sequence[str] = ()) -> Program:

@@ -4,7 +4,7 @@ from typing import Any
 
 from slurmband.domain.states import wanted
 from slurmband.observe.times import iso
-from slurmband.store import queries
+from slurmband.store import growth, queries
 from slurmband.store.database import Store
 
 
@@ -15,7 +15,8 @@ def status(store: Store) -> dict[str, Any]:
     -------
     dict
         ``database``, ``mode``, ``file_system``, ``unsafe_options`` (of its mount), ``revision``,
-        ``registered``; ``tasks``: ``total`` (of those still wanted) and one count per state;
+        ``registered``; ``growing``: whether more tasks are to come, and the ``producer`` that makes
+        them, or None; ``tasks``: ``total`` (of those still wanted) and one count per state;
         ``workers``: ``total`` and one count per status; ``submissions``; ``unservable``: requirements
         of ready tasks that no live worker satisfies.
     """
@@ -25,6 +26,7 @@ def status(store: Store) -> dict[str, Any]:
         revision = queries.revision_row(tx)
         submissions = queries.submission_rows(tx)
         unservable = queries.unservable(tx)
+        grown = growth.look(tx)
     return {
         "database": str(store.layout.database),
         "mode": str(store.mode),
@@ -32,6 +34,8 @@ def status(store: Store) -> dict[str, Any]:
         "unsafe_options": list(store.mount.unsafe_options),
         "revision": revision["number"] if revision else None,
         "registered": iso(revision["registered_at"]) if revision else None,
+        "growing": grown is not None and grown.growing,
+        "producer": grown.producer if grown else None,
         "tasks": {"total": wanted(tasks)} | {str(state): n for state, n in tasks.items()},
         "workers": {"total": sum(workers.values())} | {str(s): n for s, n in workers.items()},
         "submissions": [

@@ -34,6 +34,7 @@ CARRIED: Final = (
     "MAX_FAILED_RETRIES",
     "MAX_KILLED_RETRIES",
     "ENABLE_FINGERPRINTS",
+    "GROWING",
 )
 
 

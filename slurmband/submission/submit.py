@@ -21,11 +21,12 @@ from slurmband.errors import (
     SlurmRefused,
     SubmissionUnknown,
 )
+from slurmband.liveness.notice import Notice
 from slurmband.slurm.arrays import ArraySpec, parse, split
 from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArrayExecutor
 from slurmband.slurm.limits import max_array_size
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import intents, queries, registration
+from slurmband.store import growth, intents, queries, registration
 from slurmband.store.database import Store, Transaction
 from slurmband.store.registration import Budgets, Registered
 from slurmband.submission.request import Cluster, Request, new_token
@@ -223,3 +224,17 @@ def register(
         return registration.register(
             tx, graph, budgets=budgets, new_revision=True, compare=compare, now=now
         )
+
+
+def let_grow(store: Store, budgets: Budgets, *, now: float) -> None:
+    """Register the band as one whose graph grows; where its end was recorded, open it again.
+
+    Raises
+    ------
+    GraphGrows
+        If a whole graph is registered.
+    """
+    with store.transaction() as tx:
+        growth.begin(tx, budgets=budgets, reopen=lambda: True, now=now)
+        newest = queries.newest_event(tx)
+    Notice(store.layout.notice).ring(newest)

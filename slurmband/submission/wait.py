@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import WorkerStatus
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import queries
+from slurmband.store import growth, queries
 from slurmband.store.database import Store
 from slurmband.store.modes import Mode
 from slurmband.submission.submit import Queued
@@ -30,11 +30,14 @@ class Progress:
         How many are alive as far as the database knows.
     deserted : bool
         Whether every array that was waited for is over.
+    growing : bool or None
+        Whether more tasks are to come; None where the graph was registered whole.
     """
 
     counts: dict[TaskState, int]
     workers: int
     deserted: bool = False
+    growing: bool | None = None
 
     @property
     def total(self) -> int:
@@ -49,8 +52,9 @@ class Progress:
     @property
     def over(self) -> bool:
         """Whether nothing will change any more by itself."""
-        known = self.total > 0 and not any(self.counts[state] for state in ACTIVE)
-        return known or self.deserted
+        known = self.total > 0 or self.growing is False
+        active = self.growing or any(self.counts[state] for state in ACTIVE)
+        return (known and not active) or self.deserted
 
 
 def follow(
@@ -88,7 +92,9 @@ def look(store: Store, *, deserted: bool = False) -> Progress:
     """Read where the band stands."""
     with store.read() as tx:
         alive = queries.worker_counts(tx)[WorkerStatus.ALIVE]
-        return Progress(queries.counts(tx), alive, deserted)
+        found = growth.look(tx)
+        growing = None if found is None else found.growing
+        return Progress(queries.counts(tx), alive, deserted, growing)
 
 
 def _is_over(array: Queued, queue: SlurmQueue) -> bool:

@@ -1,0 +1,232 @@
+"""The loop of a worker whose graph grows: it produces tasks whenever there is none to claim."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Final, TypeVar
+
+from slurmband.clock import Clock
+from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.graph import Graph
+from slurmband.domain.task import Task
+from slurmband.domain.workers import Element
+from slurmband.errors import ProducerLost
+from slurmband.graphband.feed import Feed
+from slurmband.graphband.life import Life, Report, Round
+from slurmband.graphband.loop import Loop
+from slurmband.graphband.options import Options
+from slurmband.liveness import incarnation
+from slurmband.locks.held import Held
+from slurmband.processes import fate_of
+from slurmband.store import growth, queries, transitions
+from slurmband.store.database import Store, Transaction
+from slurmband.store.registration import GROWING, Budgets
+
+T = TypeVar("T")
+
+#: What a producer registers at a time: at most so many tasks and dependencies, and what it read in
+#: so many seconds; but at least one task.
+SLICE: Final = 1000
+DEPENDENCIES: Final = 20_000
+SECONDS: Final = 0.5
+#: What stands for the graph where it is never whole.
+_NEVER_WHOLE: Final = Graph({}, GROWING)
+
+
+class Registry:
+    """The ids that the database is known to have; what no producer needs to register."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self._newest = 0
+
+    def look(self, tx: Transaction) -> None:
+        """Learn what was registered since the last look."""
+        found = growth.ids_after(tx, self._newest)
+        self.ids.update(found)
+        self._newest = max(found.values(), default=self._newest)
+
+
+class GrowingLife(Life):
+    """A registered incarnation whose rounds also register what the graph grew by.
+
+    Parameters
+    ----------
+    store : Store
+    registry : Registry
+    options : Options
+    clock : Clock
+    element : Element or None
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        options: Options,
+        clock: Clock,
+        element: Element | None,
+    ) -> None:
+        self._registry = registry
+        #: Which opening of the graph the last look found.
+        self.revision = 0
+        #: What to register in the next round, and whether nothing comes after it.
+        self.slice: Sequence[Task[Any]] = ()
+        self.ends = False
+        self._news = 0
+        super().__init__(store, _NEVER_WHOLE, options, clock, element)
+
+    def _register(self, tx: Transaction, now: float) -> None:
+        options = self._options
+        opened = growth.begin(
+            tx,
+            budgets=Budgets(options.max_failed_retries, options.max_killed_retries),
+            reopen=lambda: incarnation.alone(tx, fate_of=fate_of),
+            now=now,
+        )
+        self.revision = opened.number
+        self._fingerprints = None
+
+    def round(self, reports: Sequence[Report], *, want: bool) -> Round:
+        """Do a round, and tell the waiting what the graph grew by, or that a producer is needed."""
+        try:
+            found = super().round(reports, want=want)
+        finally:
+            self.slice, self.ends = (), False
+        if self._news:
+            self._notice.ring(self._news)
+        return found
+
+    def _look_and_claim(self, tx: Transaction, found: Round, *, want: bool, adopt: bool) -> None:
+        me, now = self.worker.key, self._clock.now()
+        grown = want and self._grow(tx, now)
+        super()._look_and_claim(tx, found, want=want, adopt=adopt)
+        idle = want and found.claim is None and not found.superseded and not found.stopped_by
+        gave_back = not idle and growth.give_back(tx, me)
+        found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
+        if found.producing:
+            self._registry.look(tx)
+            self.revision = growth.opening(tx)
+        found.finished = found.finished and not growth.is_growing(tx)
+        self._news = queries.newest_event(tx) if grown or gave_back else 0
+
+    def _grow(self, tx: Transaction, now: float) -> bool:
+        """Register the slice in hand, and the end, if that is still ours to do."""
+        if not self.slice and not self.ends:
+            return False
+        try:
+            growth.extend(tx, self.worker.key, self.slice, now=now)
+            if self.ends:
+                growth.end(tx, self.worker.key, now=now)
+        except ProducerLost:
+            return False  # whoever is the producer now reads the same tasks
+        return True
+
+    def _claim(self, tx: Transaction) -> Claim | None:
+        claims = transitions.claim(
+            tx, self.worker.key, self.worker.labels, limit=1, now=self._clock.now()
+        )
+        return claims[0] if claims else None
+
+
+class GrowingLoop(Loop[T]):
+    """What a Graphband over a growing graph does between its first claim and its leave.
+
+    Parameters
+    ----------
+    store : Store
+    source : callable
+        Returns the tasks; they are read as far as they are needed.
+    once : bool
+        Whether calling `source` again would give nothing more: it is a generator.
+    options : Options
+    clock : Clock
+    locks : Held
+    tqdm_kwargs : mapping
+    interrupts : bool
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        source: Callable[[], Iterable[Task[T]]],
+        options: Options,
+        clock: Clock,
+        *,
+        once: bool,
+        locks: Held,
+        tqdm_kwargs: Mapping[str, Any],
+        interrupts: bool,
+    ) -> None:
+        super().__init__(
+            store,
+            _NEVER_WHOLE,
+            options,
+            clock,
+            locks=locks,
+            tqdm_kwargs=tqdm_kwargs,
+            interrupts=interrupts,
+        )
+        self._source = source
+        self._once = once
+        self._feed: Feed[T] = Feed(source)
+        self._registry = Registry()
+        #: The opening of the graph that the feed was begun in.
+        self._opening: int | None = None
+
+    def reread(self) -> None:
+        """Begin the source anew, as for a further loop; a generator goes on where it is."""
+        if not self._once:
+            self._feed.close()
+            self._feed = Feed(self._source)
+            self._opening = None
+
+    def leave(self) -> None:
+        """Report what is still to be reported, end this incarnation, and read no further."""
+        super().leave()
+        if not self.of_parent:
+            self.reread()
+
+    def _new_life(self, element: Element | None) -> GrowingLife:
+        return GrowingLife(self._store, self._registry, self._options, self._clock, element)
+
+    def _task_of(self, held: Claim) -> Task[T] | None:
+        """Find the task in this process's own source, reading on if need be."""
+        released = Ending(Outcome.RELEASED, Reason.DRAINED)
+        self._reading()
+        try:
+            task = self._feed.find(held.task, self.drain.__bool__)
+        except BaseException:
+            self._reports.append((held, released))
+            raise
+        if task is None:
+            self._reports.append((held, released))
+        return task
+
+    def _produce(self) -> bool:
+        life, opening = self._reading(), self._opening
+        new, ends = self._feed.new(self._registry.ids, limit=SLICE, seconds=SECONDS)
+        life.slice = new[: _fitting(new)]
+        life.ends = ends and len(life.slice) == len(new)
+        if life.ends and life.revision != opening and not self._once:
+            # It was opened again since this source was begun, which may have more by now.
+            self.reread()
+            life.ends = False
+            return True
+        return bool(life.slice) or life.ends
+
+    def _reading(self) -> GrowingLife:
+        """Remember in which opening of the graph the source was begun."""
+        life = self.begun()
+        assert isinstance(life, GrowingLife)
+        if self._opening is None:
+            self._opening = life.revision
+        return life
+
+    def _awaited(self) -> bool:
+        return bool(self.drain) or (self._producing and self._feed.ready)
+
+
+def _fitting(new: Sequence[Task[Any]]) -> int:
+    """Return how many of these tasks fit one slice; one, if it has very many dependencies."""
+    totals = accumulate(len(task.dependencies) for task in new)
+    return max(1, sum(total <= DEPENDENCIES for total in totals))
