@@ -5,11 +5,12 @@ worker could not run that task meanwhile. All of one source is read by one threa
 a connection to a database need it.
 """
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from slurmband.domain.graph import one_by_one
 from slurmband.domain.task import Task
@@ -17,6 +18,9 @@ from slurmband.errors import TaskNotYielded
 
 T = TypeVar("T")
 
+#: Signals that are for the worker's own thread, which masks them while it is in the database; one that
+#: another thread took would interrupt it there.
+_OF_THE_WORKER: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
 #: Seconds between looks whether to give up, while a task is sought.
 _LOOK_UP = 0.2
 
@@ -135,6 +139,7 @@ class Feed(Generic[T]):
 
     def _read(self) -> None:
         """Read the source, a task whenever one is wanted; this is the thread."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_WORKER)
         try:
             for task in one_by_one(self._source(), self.tasks):
                 with self._change:

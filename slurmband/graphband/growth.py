@@ -107,7 +107,7 @@ class GrowingLife(Life):
             self._registry.look(tx)
             self.revision = growth.opening(tx)
         found.finished = found.finished and not growth.is_growing(tx)
-        self._news = queries.newest_event(tx) if grown or gave_back else 0
+        self._news = queries.newest_event(tx) if grown or gave_back or adopt else 0
 
     def _grow(self, tx: Transaction, now: float) -> bool:
         """Register the slice in hand, and the end, if that is still ours to do."""

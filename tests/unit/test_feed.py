@@ -1,6 +1,7 @@
 """A feed reads its source as far as it is asked, and tells its end and its errors in their place."""
 
 import itertools
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -147,3 +148,15 @@ def test_all_of_a_source_is_read_by_one_thread_which_ends_with_the_feed() -> Non
     thread.join(LONG)
     assert not thread.is_alive()
     assert len(threads) == 1
+
+
+def test_the_thread_takes_no_signal_from_the_worker() -> None:
+    def masked() -> Iterator[Task[Any]]:
+        yield from (
+            Task(signal.Signals(number).name)
+            for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        )
+
+    tasks, _ = Feed(masked).new((), limit=9, seconds=LONG)
+
+    assert {"SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"} <= set(names(tasks))
