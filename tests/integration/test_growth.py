@@ -139,6 +139,48 @@ def test_another_goes_on_when_the_producer_is_killed(band: Band, mode: str) -> N
     assert growth(band) == (False, None)
 
 
+def test_who_is_idle_produces_while_the_others_are_busy(band: Band) -> None:
+    band.write(
+        "grow.py",
+        "import time\nfrom pathlib import Path\nfrom slurmband import Task\n"
+        "def wait_for(name):\n"
+        "    while not Path(name).exists(): time.sleep(0.02)\n"
+        "def tasks():\n"
+        "    yield Task('long')\n"
+        "    wait_for('began')\n"
+        "    yield Task('short')\n"
+        "def run(task):\n"
+        "    Path('began' if task.id == 'long' else 'go').touch()\n"
+        "    wait_for('go')\n",  # so that whoever is in the long one needs another's help
+    )
+
+    workers = [band.worker("grow.py", log=name, SLURMBAND_GROWING="1") for name in ("one", "two")]
+
+    assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+    assert len(band.sql("SELECT DISTINCT worker FROM attempts")) == 2
+
+
+def test_a_producer_leaves_when_it_is_asked_to_while_its_source_waits(band: Band) -> None:
+    band.write(
+        "grow.py",
+        "import time\nfrom pathlib import Path\nfrom slurmband import Task\n"
+        "def tasks():\n"
+        "    Path('began').touch()\n"
+        "    while not Path('never').exists(): time.sleep(0.02)\n"
+        "    yield Task('a')\n"
+        "def run(task): pass\n",
+    )
+    worker = band.worker("grow.py", SLURMBAND_GROWING="1", SLURMBAND_IDENTIFIER="alice")
+    wait_for((band.folder / "began").exists, what="it reads its source")
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert worker.wait(timeout=60) == 0
+    assert growth(band) == (True, None)
+    assert [row["reason"] for row in band.json("workers")] == ["drained"]
+
+
 def test_a_program_that_is_run_again_finds_what_is_new(band: Band) -> None:
     band.write(
         "grow.py",
