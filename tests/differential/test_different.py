@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,7 @@ def a_cycle(stage: Stage) -> None:
     slurmband="one is told that its graph cannot be run",
 )
 def an_id_twice(stage: Stage) -> None:
-    stage.graph = [A, A]
+    stage.graph = [A, replace(A, slots=2)]
     stage.worker().loop()
 
 

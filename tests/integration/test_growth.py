@@ -286,15 +286,16 @@ def endless(read: list[int]) -> Iterator[Task[int]]:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("disabled", [False, True])
 def test_an_endless_generator_is_read_as_the_loop_goes_on(*, disabled: bool) -> None:
-    band = make(endless([]), disabled=disabled)
     ran = []
-    for task in band:
-        ran.append(task.data)
-        if task.data == 4:
-            break
+    with make(endless([]), disabled=disabled) as band:
+        for task in band:
+            ran.append(task.data)
+            if task.data == 4:
+                break
+
+        assert len(band) >= 5
 
     assert ran == [0, 1, 2, 3, 4]
-    assert len(band) >= 5
 
 
 @pytest.mark.usefixtures("here")

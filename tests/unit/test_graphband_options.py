@@ -24,6 +24,7 @@ EACH: list[tuple[str, str, Any, Any]] = [
     ("max_killed_retries", "0", 0, 4),
     ("has_more_jobs_ttl", "0.5", 0.5, 0.0),
     ("enable_fingerprints", "1", True, False),
+    ("growing", "1", True, False),
     ("disabled", "1", True, False),
 ]
 NAMES = [name for name, *_ in EACH]
@@ -127,3 +128,8 @@ def test_an_option_that_makes_no_sense_is_named_and_no_variable_is_blamed(
         resolve(given, {"SLURMBAND_DB": "x.sqlite"})
 
     assert "SLURMBAND_" not in str(error.value)
+
+
+def test_growing_and_comparing_fingerprints_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match=r"Leave one of them out.*SLURMBAND_GROWING"):
+        resolve({"enable_fingerprints": True}, {"SLURMBAND_GROWING": "1"})
