@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1000)
     parser.add_argument("--slice", type=int, default=1000)
     parser.add_argument("--mode", choices=["local", "shared"], default="local")
+    parser.add_argument("--db", help="of an earlier worker, so that this one is the second")
     parser.add_argument(
         "--worker", choices=["whole", "growing"], help="be a worker, for its memory"
     )
