@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from slurmband import BandStopped, Graphband, Task
 from slurmband.clock import SystemClock
 from slurmband.errors import FingerprintsChanged
+from slurmband.processes import identify
+from slurmband.store import membership
 from slurmband.store.entries import TaskEntry, session
 from tests.integration.band import wait_for
 
@@ -101,6 +104,18 @@ def test_a_worker_that_comes_while_others_work_compares_nothing(
             assert ids(bob) == []
 
     assert "other workers are there" in caplog.text
+
+
+def test_a_worker_whose_process_is_gone_is_nobody(db: Path) -> None:
+    first = make(bread("1"), db)
+    list(first)
+    killed = replace(identify(), start_ticks=1)  # another process had this number before
+    with first.store.transaction() as tx:
+        membership.join(
+            *(tx, "killed", killed, None, frozenset()), heartbeat_timeout=60, log=None, now=0.0
+        )
+
+    assert ids(make(bread("2"), db, enable_fingerprints=True)) == ["mill", "bake"]
 
 
 def test_a_worker_of_older_fingerprints_stops_when_newer_are_registered(db: Path) -> None:
