@@ -1,6 +1,11 @@
-"""Graphband: iterate over a graph of tasks from any number of processes."""
+"""Graphband: iterate over a graph of tasks from any number of processes.
+
+It is longer than other files since it is the face of the package: most of it says what users may ask.
+What it does is in the loops: `Loop`, `GrowingLoop` and `PlainLoop`.
+"""
 
 import os
+import tempfile
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -8,16 +13,17 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim
-from slurmband.domain.graph import Graph, check, one_by_one
+from slurmband.domain.graph import Graph, check
 from slurmband.domain.states import wanted
 from slurmband.domain.task import Task
-from slurmband.errors import UnknownDependency, UsageError
+from slurmband.errors import UsageError
 from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
 from slurmband.graphband.growth import GrowingLoop
 from slurmband.graphband.life import Round
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
+from slurmband.graphband.plain import PlainLoop, in_order
 from slurmband.graphband.sources import GraphSource, is_used_up, tasks_of
 from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import Notice
@@ -148,7 +154,7 @@ class Graphband(Generic[T]):
         self._seen: dict[str, Task[Any]] = {}
         self._in_hand: Task[T] | None = None
         self._store: Store | None = None
-        self._made_loop: Loop[T] | None = None
+        self._made_loop: Loop[T] | PlainLoop[T] | None = None
         self._iteration: Generator[Task[T], None, None] | None = None
         self._entered = False
         self._interrupts = False
@@ -234,12 +240,7 @@ class Graphband(Generic[T]):
                 self._in_hand = None
 
         self._finish_abandoned()
-        self._begin_loop()
-        if self.options.disabled:
-            for one in self._plainly():
-                do(one)
-            return Round(completed=len(self), total=len(self))
-        loop = self._loop
+        loop = self._begin_loop()
         try:
             while True:
                 task, found = loop.next(wait=wait)
@@ -247,8 +248,7 @@ class Graphband(Generic[T]):
                     return found
                 loop.attempt(do, task)
         finally:
-            if not self._entered:
-                loop.leave()
+            self._end_loop(loop)
 
     def register(self) -> int:
         """Make this program's graph the registered one, as its next revision.
@@ -279,8 +279,8 @@ class Graphband(Generic[T]):
 
     def close(self) -> None:
         """End the loop after the task in hand, which counts as completed."""
-        if not self.options.disabled:
-            self._loop.closing = True
+        if self._made_loop is not None:
+            self._made_loop.closing = True
 
     def still_mine(self, task: Task[T]) -> bool:
         """Ask whether this worker still holds the task, before doing what cannot be undone."""
@@ -294,6 +294,8 @@ class Graphband(Generic[T]):
 
     def attempt_dir(self, task: Task[T]) -> Path:
         """Make and return a directory of this attempt's own, shared with no other attempt."""
+        if self.options.disabled:
+            return Path(tempfile.mkdtemp(prefix="slurmband-"))
         held = self._held
         if held is None or held.task != task.id:
             raise UsageError(f"task {task.id!r} is not in hand: a directory belongs to an attempt.")
@@ -324,7 +326,7 @@ class Graphband(Generic[T]):
         """Name of this worker, such as ``36_1``."""
         if self.options.disabled:
             return name_of(self.options.identifier, element_from(os.environ), identify())
-        return self._loop.begun().worker.name
+        return self.options.identifier or self._loop.name
 
     @property
     def labels(self) -> frozenset[str]:
@@ -424,11 +426,7 @@ class Graphband(Generic[T]):
     # --- inside -----------------------------------------------------------------------------------
 
     def _iterate(self) -> Generator[Task[T], None, None]:
-        self._begin_loop()
-        if self.options.disabled:
-            yield from map(self._hand_out, self._plainly())
-            return
-        loop = self._loop
+        loop = self._begin_loop()
         try:
             while True:
                 task, _ = loop.next(wait=self._wait)
@@ -446,8 +444,7 @@ class Graphband(Generic[T]):
                     return
         finally:
             self._in_hand = None
-            if not self._entered:
-                loop.leave()
+            self._end_loop(loop)
 
     def _ask_for_more(self) -> bool:
         with self.store.read() as tx:
@@ -458,29 +455,31 @@ class Graphband(Generic[T]):
             self.labels.issuperset(task.requirements) for task in self.graph
         )
 
-    def _begin_loop(self) -> None:
+    def _begin_loop(self) -> Loop[T] | PlainLoop[T]:
         """Forget what the last loop knew; a source that can be asked again is."""
         self._more_jobs = None
-        if self._looped and isinstance(self._made_loop, GrowingLoop):
-            self._made_loop.reread()
-        elif self._looped and callable(self._source) and not self.options.growing:
+        again, self._looped = self._looped and callable(self._source), True
+        if again and not self.options.growing:
             self._graph = None
-            if self._made_loop is not None:
-                self._made_loop.take(self.graph)
-        self._looped = True
+        if self.options.disabled:
+            self._made_loop = self._plain_loop(again=again)
+        elif isinstance(self._made_loop, GrowingLoop):
+            self._made_loop.reread()
+        elif again and isinstance(self._made_loop, Loop):
+            self._made_loop.take(self.graph)
+        return self._made_loop or self._loop
 
-    def _plainly(self) -> Iterator[Task[T]]:
-        """Yield the tasks where there are no other workers."""
+    def _end_loop(self, loop: Loop[T] | PlainLoop[T]) -> None:
+        self._more_jobs = None
+        if not self._entered:
+            loop.leave()
+
+    def _plain_loop(self, *, again: bool) -> PlainLoop[T]:
         if not self.options.growing:
-            yield from self.graph
-            return
-        if callable(self._source):
-            self._seen = {}
-        for task in one_by_one(tasks_of(self._source), self._seen):
-            missing = [name for name in task.dependencies if name not in self._seen]
-            if missing:
-                raise UnknownDependency(task.id, missing, growing=True)
-            yield task
+            return PlainLoop(self.graph, len(self.graph), tqdm_kwargs=self._tqdm_kwargs)
+        self._seen = {} if again else self._seen
+        tasks = in_order(tasks_of(self._source), self._seen)
+        return PlainLoop(tasks, None, tqdm_kwargs=self._tqdm_kwargs)
 
     def _reopen(self, budgets: Budgets) -> int:
         with self.store.transaction() as tx:
@@ -500,13 +499,15 @@ class Graphband(Generic[T]):
     @property
     def _loop(self) -> Loop[T]:
         """The worker loop; made when first asked for."""
+        if isinstance(self._made_loop, Loop):
+            return self._made_loop
         how: dict[str, Any] = {
             "locks": self._locks.held,
             "tqdm_kwargs": self._tqdm_kwargs,
             "interrupts": self._interrupts,
         }
-        if self._made_loop is None and self.options.growing:
-            self._made_loop = GrowingLoop(
+        if self.options.growing:
+            loop: Loop[T] = GrowingLoop(
                 self.store,
                 lambda: tasks_of(self._source),
                 self.options,
@@ -514,9 +515,10 @@ class Graphband(Generic[T]):
                 once=is_used_up(self._source),
                 **how,
             )
-        elif self._made_loop is None:
-            self._made_loop = Loop(self.store, self.graph, self.options, self._clock, **how)
-        return self._made_loop
+        else:
+            loop = Loop(self.store, self.graph, self.options, self._clock, **how)
+        self._made_loop = loop
+        return loop
 
     @property
     def _locks(self) -> BandLocks:

@@ -67,6 +67,7 @@ class Loop(Generic[T]):
         self._interrupts = interrupts
         self._slurm = SlurmQueue(monotonic=clock.monotonic)
         self._life: Life | None = None
+        self._name = ""
         self._lookout: Lookout | None = None
         self._reports: list[Report] = []
         self._began = 0.0
@@ -195,6 +196,13 @@ class Loop(Generic[T]):
         """Whether this is a forked child, which must not speak for its parent."""
         return self._life is not None and self._life.pid != os.getpid()
 
+    @property
+    def name(self) -> str:
+        """Name of this worker, also after it left; it joins to have one."""
+        if self._life is None and self._name:
+            return self._name
+        return self.begun().worker.name
+
     def begun(self) -> Life:
         """Return the present incarnation, beginning one where there is none."""
         if self._life is None:
@@ -216,6 +224,7 @@ class Loop(Generic[T]):
                 clock=self._clock,
             )
         self._lookout.me = life.worker.key
+        self._name = life.worker.name
         self.drain.listen(interrupts=self._interrupts)
         life.heartbeat.hear_signals()
         life.heartbeat.on_beat = self._locks.beat
