@@ -163,7 +163,7 @@ def test_locks_that_are_given_are_used(tmp_path: Path) -> None:
 
     with band.lock, band.db_lock:
         assert (mine.is_locked, of_database.is_locked) == (True, True)
-        assert band.has_more_jobs is False
+        assert band.has_more_jobs  # which asks the database, under the lock that this thread holds
 
     assert (mine.is_locked, of_database.is_locked) == (False, False)
 
