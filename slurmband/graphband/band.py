@@ -384,7 +384,7 @@ class Graphband(Generic[T]):
     def has_more_jobs(self) -> bool:
         """Whether anything is left that this worker could come to run.
 
-        An answer is good for ``has_more_jobs_ttl`` seconds, or until a new loop starts.
+        An answer is good for ``has_more_jobs_ttl`` seconds, or until a loop starts or ends.
         """
         if self.options.disabled:
             return False

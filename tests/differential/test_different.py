@@ -283,15 +283,15 @@ def more_before_the_first_loop_for_a_worker_of_no_use(stage: Stage) -> None:
 
 @differs(
     "`has_more_jobs` asked again",
-    laufband="one takes a; one: more; one is through; one: no more",
-    slurmband="one takes a; one: more; one is through; one: more",
+    laufband="one: more; two takes a; two is through; one: no more",
+    slurmband="one: more; two takes a; two is through; one: more",
 )
-def more_just_after_the_last_loop(stage: Stage) -> None:
+def more_just_after_another_did_the_last(stage: Stage) -> None:
     stage.graph = [A]
-    one = stage.worker()
-    one.take()
+    one, two = stage.worker("one"), stage.worker("two")
     one.ask()
-    one.take()
+    two.take()
+    two.take()
     one.ask()
 
 

@@ -113,6 +113,15 @@ def busy_workers(band: Band, count: int) -> list[dict[str, Any]]:
     return rows[:count] if len(rows) >= count else []
 
 
+def busy_pids(log: Path) -> set[int]:
+    """Return the processes that are in a task now, as the logs of a replay say."""
+    last = {file: file.read_text().splitlines()[-1:] for file in log.glob("*.jsonl")}
+    began = {
+        file for file, lines in last.items() if lines and json.loads(lines[0])["what"] == "began"
+    }
+    return {int(file.stem.rpartition("-")[2]) for file in began}
+
+
 def marks(folder: Path) -> Iterator[Mapping[str, Any]]:
     """Read what tasks wrote for themselves, in the order of time."""
     lines = [line for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]

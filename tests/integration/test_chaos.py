@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.band import REPLAY, SMALL_TRACE, Band, check_history, wait_for
+from tests.integration.band import REPLAY, SMALL_TRACE, Band, busy_pids, check_history, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -35,6 +35,8 @@ def test_kills_at_random_lose_nothing(band: Band, mode: str) -> None:
 
     for _ in range(WORKERS):
         start()
+    (first, *_) = wait_for(lambda: busy_pids(log), what="a worker has a task")
+    os.kill(first, signal.SIGKILL)
     for _ in range(KILLS):
         time.sleep(dice.uniform(0.05, 0.5))  # when is chance; what must hold is checked below
         alive = [process for process in band.started if process.poll() is None]

@@ -11,6 +11,7 @@ from tests.integration.band import (
     REPLAY,
     SMALL_TRACE,
     Band,
+    busy_pids,
     busy_workers,
     check_history,
     wait_for,
@@ -56,13 +57,16 @@ def test_nothing_is_lost_when_workers_are_killed(band: Band, mode: str) -> None:
     program = (REPLAY, SMALL_TRACE, "--scale", 1.0, "--log", log)
     band.cli("submit", *options, *program)
 
-    victims = wait_for(lambda: busy_workers(band, 10), what="ten workers have a task")
-    for row in victims:
-        os.kill(row["pid"], signal.SIGKILL)
-    found = band.json("reap-dead")
+    victims: set[int] = set()
+    while len(victims) < 10:
+        for pid in wait_for(lambda: busy_pids(log) - victims, what="another worker has a task"):
+            os.kill(pid, signal.SIGKILL)
+            victims.add(pid)
+    band.json("reap-dead")
     band.cli("submit", *options, "--wait", *program)
 
-    assert {row["worker"] for row in found} >= {row["worker"] for row in victims}
+    rows = band.json("workers")
+    assert {row["pid"] for row in rows if row["state"] == "lost"} >= victims
     check_history(band, SMALL_TRACE, log)
 
 
