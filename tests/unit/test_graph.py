@@ -70,6 +70,9 @@ def test_a_graph_without_tasks_names_where_it_came_from() -> None:
         (untyped(requirements=[None]), ["requirements", "'bake'", "hold None"]),
         (untyped(dependencies=None), ["dependencies", "'bake'", "None"]),
         (untyped(max_parallel_workers=0), ["max_parallel_workers", "'bake'", "is 0", "at least 1"]),
+        (untyped(max_failed_retries=-1), ["max_failed_retries", "'bake'", "is -1", "0 means"]),
+        (untyped(max_killed_retries=-2), ["max_killed_retries", "'bake'", "is -2", "0 means"]),
+        (untyped(fingerprint=7), ["fingerprint", "'bake'", "is 7", "str(...)"]),
     ],
     ids=lambda value: repr(value)[:60],
 )
