@@ -21,6 +21,7 @@ from slurmband.store.moves import (
     move,
     state_of,
     unblock_dependents,
+    wait_again,
 )
 from slurmband.store.schema import edges, tasks
 from slurmband.store.transitions import begin_new_round, close, close_attempt
@@ -82,7 +83,10 @@ def cancel(tx: Transaction, names: Sequence[str], *, now: float) -> list[str]:
         for held in queries.claims_on(tx, row.key):
             close_attempt(tx, held, _CANCELLED, now)
         move(tx, Move(row.key, Event.CANCEL, now))
-    block_dependents(tx, [row.key for row in chosen], now)
+    keys = [row.key for row in chosen]
+    for part in chunks(keys):  # what ran on an upstream that was invalidated meanwhile waits for it
+        wait_again(tx, edges.c.downstream.in_(part), now)
+    block_dependents(tx, keys, now)
     return [row.id for row in chosen]
 
 

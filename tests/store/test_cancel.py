@@ -196,3 +196,27 @@ def test_what_a_revision_dropped_comes_back_with_one_that_has_it(chain: Bench) -
         "serve": "waiting",
         "wash": "ready",
     }
+
+
+# --- and dependencies that are to run again -----------------------------------------------------
+
+
+@pytest.mark.parametrize("upstream", ["invalidated", "cancelled"])
+def test_what_ran_on_a_completion_that_counts_no_more_waits_when_it_comes_back(
+    bench: Bench, upstream: str
+) -> None:
+    bench.submit(task("mill", of="1"), task("bake", "mill"), compare=True)
+    alice = bench.worker()
+    finish(bench, alice, "mill")
+    bench.claim(alice)
+    bench.submit(task("mill", of="2"), task("bake", "mill"), compare=True)
+    if upstream == "cancelled":
+        bench.cancel("mill")
+
+    bench.cancel("bake")
+    bench.reset("bake")
+
+    assert bench.state("mill") == upstream
+    assert bench.state("bake") == ("waiting" if upstream == "invalidated" else "blocked")
+    bench.reset("mill")
+    finish(bench, alice, "mill", "bake")
