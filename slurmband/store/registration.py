@@ -1,7 +1,8 @@
 """Writing a graph into the database, once per revision of it.
 
 The first registration is plain bulk inserts. A later revision adds its new tasks, gives tasks that
-have not started their new dependencies, cancels what is gone and leaves what has run alone.
+have not started their new dependencies, cancels what is gone and leaves what has run alone. What has run
+gets its new dependencies for the case that it is to run again.
 """
 
 import json
@@ -42,7 +43,8 @@ class Registered:
         How many tasks are new, no longer in the graph, registered otherwise than before, or to run
         again since their fingerprint is another.
     too_late : tuple of str
-        Tasks that had started or completed, so that their new dependencies change nothing.
+        Tasks that had started or completed, so that their new dependencies change nothing unless they
+        run again.
     """
 
     revision: int
@@ -205,7 +207,7 @@ def _revise(
     interventions.restore(tx, [keys[task.id] for task in cancelled], now=now)
 
     rewired = _rewired(tx, graph, known)
-    too_late = sorted(name for name in rewired if known[name].state in _HAS_STARTED)
+    started = [t for t in graph if t.id in rewired and known[t.id].state in _HAS_STARTED]
     otherwise = rewired | {task.id for task in cancelled}
     changed = [
         task
@@ -221,16 +223,20 @@ def _revise(
         )
     completed = frozenset(n for n, row in known.items() if row.state == TaskState.COMPLETED)
     _rewire(tx, changed + new, changed, keys, completed)
+    # Whoever has started waits for nothing, but for all of these if it is to run again.
+    _rewire(tx, started, started, keys, frozenset(graph.tasks))
+    _describe_completed(tx, graph, known)
     waiting = [*changed, *(task for task in new if task.dependencies)]
     interventions.settle(tx, [keys[task.id] for task in waiting], now=now)
     outdated = _refingerprint(tx, graph, known, compare=compare, now=now)
-    return Registered(revision, len(new), len(dropped), len(changed), outdated, tuple(too_late))
+    too_late = tuple(sorted(task.id for task in started if keys[task.id] not in outdated))
+    return Registered(revision, len(new), len(dropped), len(changed), len(outdated), too_late)
 
 
 _CAN_BE_DROPPED = frozenset(TaskState) - {
     *(TaskState.RUNNING, TaskState.COMPLETED, TaskState.CANCELLED),
 }
-#: New dependencies come too late for these.
+#: New dependencies come too late for these, unless they run again.
 _HAS_STARTED = frozenset({TaskState.RUNNING, TaskState.COMPLETED})
 
 
@@ -254,8 +260,8 @@ def _rewired(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> set[str
 
 def _refingerprint(
     tx: Transaction, graph: Graph, known: Mapping[str, Any], *, compare: bool, now: float
-) -> int:
-    """Write the fingerprints, and let run again what completed with another; return how many."""
+) -> list[int]:
+    """Write the fingerprints, and let run again what completed with another; return their keys."""
     registered = [(known[task.id], task.fingerprint) for task in graph if task.id in known]
     _set(tx, "fingerprint", {row.key: own for row, own in registered if row.fingerprint != own})
     outdated = [
@@ -266,7 +272,7 @@ def _refingerprint(
     ]
     if compare:
         transitions.invalidate(tx, outdated, now=now)
-    return len(outdated) if compare else 0
+    return outdated if compare else []
 
 
 #: What a registration writes of a task as the user gave it.
@@ -276,6 +282,18 @@ _AS_GIVEN = ("priority", "max_parallel_workers", "max_failed_retries", "max_kill
 def _description(task: Task[Any]) -> dict[str, object]:
     given: dict[str, object] = {name: getattr(task, name) for name in _AS_GIVEN}
     return {"requirements": _requirements(task)} | given
+
+
+def _describe_completed(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> None:
+    """Write how completed tasks are to be run, if they are to run again."""
+    for task in graph:
+        row = known.get(task.id)
+        if row is None or row.state != TaskState.COMPLETED:
+            continue
+        if _described(row) != _description(task):
+            tx.connection.execute(
+                update(tasks).where(tasks.c.key == row.key).values(**_description(task))
+            )
 
 
 def _described(row: Any) -> dict[str, object]:

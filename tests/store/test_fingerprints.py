@@ -199,6 +199,43 @@ def test_a_dependent_that_is_outdated_later_waits_as_well(bench: Bench) -> None:
     assert bench.states() == {"mill": "invalidated", "bake": "waiting", "serve": "completed"}
 
 
+def test_an_outdated_task_waits_for_a_dependency_that_comes_with_the_new_fingerprint(
+    bench: Bench,
+) -> None:
+    bench.submit(task("bake", of="1"), compare=True)
+    alice = bench.worker()
+    finish(bench, alice, "bake")
+
+    found = bench.submit(task("mill", of="1"), task("bake", "mill", of="2"), compare=True)
+
+    assert found == Registered(2, added=1, invalidated=1)
+    assert bench.states() == {"bake": "waiting", "mill": "ready"}
+    finish(bench, alice, "mill", "bake")
+
+
+def test_an_outdated_task_does_not_wait_for_what_was_dropped_from_the_graph(bench: Bench) -> None:
+    bench.submit(task("mill", of="1"), task("bake", "mill", of="1"), compare=True)
+    alice = bench.worker()
+    finish(bench, alice, "mill", "bake")
+    bench.submit(task("mill", of="2"), task("bake", "mill", of="1"), compare=True)
+
+    bench.submit(task("bake", of="2"), compare=True)
+
+    assert bench.states() == {"mill": "cancelled", "bake": "invalidated"}
+
+
+def test_an_outdated_task_runs_as_the_newest_graph_has_it(bench: Bench) -> None:
+    bench.submit(task("bake", of="1"), compare=True)
+    alice = bench.worker()
+    finish(bench, alice, "bake")
+
+    bench.submit(task("bake", of="2", labels="oven", slots=2), compare=True)
+
+    assert bench.claims(alice) == []
+    oven = bench.worker("bob", "oven"), bench.worker("carol", "oven")
+    assert [bench.claim(worker).slot for worker in oven] == [0, 1]
+
+
 @pytest.mark.parametrize("ending", [FAILED, KILLED, RELEASED], ids=["failed", "killed", "released"])
 def test_a_running_dependent_finishes_and_waits_only_if_it_is_tried_again(
     bench: Bench, ending: object

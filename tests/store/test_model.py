@@ -111,7 +111,7 @@ class Model:
         self.settle()
 
     def revise(self, graph: list[Node], *, compare: bool) -> None:
-        """Take over another graph: what has started keeps the dependencies it had."""
+        """Take over another graph: what has started waits for nothing new unless it runs again."""
         wanted = {node.name: node for node in graph}
         for node in self.nodes.values():
             new = wanted.pop(node.name, None)
@@ -123,7 +123,11 @@ class Model:
                 continue
             node.of = new.of
             said = (new.needs, new.slots, new.priority)
-            if back or (
+            if node.state in STARTED:
+                node.needs = new.needs
+            if node.state == "completed":
+                node.slots, node.priority = new.slots, new.priority
+            elif back or (
                 node.state not in STARTED and said != (node.needs, node.slots, node.priority)
             ):
                 node.needs, node.slots, node.priority = said

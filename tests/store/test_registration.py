@@ -193,7 +193,7 @@ def test_a_task_can_wait_for_another_than_before(bench: Bench) -> None:
     assert bench.close(boil) == {"serve"}
 
 
-def test_what_has_started_keeps_the_dependencies_it_had(bench: Bench) -> None:
+def test_new_dependencies_of_what_has_started_do_not_hold_it_up(bench: Bench) -> None:
     bench.register(task("bake"), task("boil"))
     bake, boil = bench.claims(bench.worker())
     bench.close(bake)
@@ -203,6 +203,37 @@ def test_what_has_started_keeps_the_dependencies_it_had(bench: Bench) -> None:
     assert found == Registered(2, added=1, too_late=("bake", "boil"))
     assert bench.states() == {"bake": "completed", "boil": "running", "late": "ready"}
     assert bench.close(boil) == set()
+
+
+@pytest.mark.parametrize("ending", [FAILED, RELEASED], ids=["failed", "released"])
+def test_what_had_started_waits_for_new_dependencies_if_it_is_tried_again(
+    bench: Bench, ending: Ending
+) -> None:
+    bench.register(task("bake"), failed=1)
+    alice = bench.worker()
+    held = bench.claim(alice)
+    bench.submit(task("late"), task("bake", "late"))
+
+    bench.close(held, ending)
+
+    assert bench.states() == {"bake": "waiting", "late": "ready"}
+    finish(bench, alice, "late", "bake")
+
+
+def test_what_had_started_does_not_wait_for_what_the_graph_no_longer_asks_for(
+    bench: Bench,
+) -> None:
+    bench.submit(task("mill", of="1"), task("bake", "mill"), compare=True)
+    alice = bench.worker()
+    finish(bench, alice, "mill")
+    held = bench.claim(alice)
+    bench.submit(task("mill", of="2"), task("bake", "mill"), compare=True)
+    bench.submit(task("bake"), task("mill", "bake", of="2"), compare=True)
+
+    bench.close(held, RELEASED)
+
+    assert bench.states() == {"mill": "waiting", "bake": "ready"}
+    finish(bench, alice, "bake", "mill")
 
 
 # --- dependencies on what is there already ------------------------------------------------------
