@@ -132,8 +132,9 @@ def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
 
 
 def restore(tx: Transaction, back: Iterable[int], *, now: float) -> None:
-    """Let tasks wait again that a revision had dropped, and that the present one has."""
+    """Let tasks wait again, with whole budgets, that a revision had dropped and the present one has."""
     for task in back:
+        begin_new_round(tx, task)
         move(tx, Move(task, Event.RESTORE, now))
 
 

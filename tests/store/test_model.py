@@ -131,7 +131,9 @@ class Model:
                 node.state not in STARTED and said != (node.needs, node.slots, node.priority)
             ):
                 node.needs, node.slots, node.priority = said
-                node.state = "waiting" if back or node.state not in BADLY else node.state
+                node.state = "waiting" if node.state not in BADLY else node.state
+            if back:
+                node.again("waiting")
         self.nodes |= wanted
         self.compare = compare and any(node.of for node in graph)
         self.invalidate(self.nodes[n.name] for n in graph if compare)

@@ -160,6 +160,32 @@ def test_what_was_dropped_can_be_added_again(bench: Bench) -> None:
     finish(bench, bench.worker(), *("bake", "boil", "serve"))
 
 
+def test_what_is_added_again_has_whole_budgets(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"))
+    alice = bench.worker()
+    bench.close(bench.claim(alice), FAILED)
+    bench.submit(task("boil"))
+    bench.submit(task("bake"), task("boil"))
+
+    bench.close(bench.claim(alice), RELEASED)
+
+    assert bench.state("bake") == "ready"
+
+
+def test_a_completion_before_the_drop_does_not_complete_what_is_added_again(bench: Bench) -> None:
+    bench.register(task("bake", slots=2), task("boil"))
+    alice, bob = bench.worker("alice"), bench.worker("bob")
+    completed, _open = bench.claim(alice), bench.claim(bob)
+    bench.close(completed)
+    bench.cancel("bake")
+    bench.submit(task("boil"))
+    bench.submit(task("bake", slots=2), task("boil"))
+
+    bench.close(bench.claim(alice), FAILED)
+
+    assert bench.state("bake") == "failed"
+
+
 def test_what_was_dropped_twice_is_dropped_once(bench: Bench) -> None:
     bench.register(task("bake"), task("boil"))
     bench.submit(task("boil"))
