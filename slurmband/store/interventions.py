@@ -116,6 +116,7 @@ def disown(tx: Transaction, held: Claim, *, now: float) -> None:
         )
     else:
         drop(tx, [held.task_key], now=now)
+        block_dependents(tx, [held.task_key], now)  # such as were not in the graph either
 
 
 def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:

@@ -138,3 +138,24 @@ def test_a_task_moves_only_along_an_edge_of_the_table(bench: Bench) -> None:
 
     with pytest.raises(InvariantBroken, match="no edge for free"), bench.store.transaction() as tx:
         moves.move(tx, moves.Move(1, Event.FREE, 1.0))
+
+
+def test_nothing_waits_for_a_task_that_was_handed_back_since_the_graph_has_it_no_longer(
+    bench: Bench,
+) -> None:
+    bench.submit(task("mill", of="1"), task("bake", "mill"), task("boil"), compare=True)
+    alice = bench.worker()
+    bench.close(bench.claim(alice))
+    bake = bench.claim(alice)
+    bench.submit(task("mill", of="2"), task("bake", "mill"), task("boil"), compare=True)
+    mill = bench.claim(alice)
+    bench.submit(task("boil"))
+    bench.close(bake, RELEASED)
+    bench.close(mill, RELEASED)
+    assert bench.states() == {"mill": "ready", "bake": "waiting", "boil": "ready"}
+
+    mill = bench.claim(alice)
+    with bench.store.transaction() as tx:
+        interventions.disown(tx, mill, now=4.0)
+
+    assert bench.states() == {"mill": "cancelled", "bake": "blocked", "boil": "ready"}
