@@ -137,15 +137,17 @@ class Life:
             log=_log_file(),
         )
         now = self._clock.now()
+        joined: Worker | None = None
         while True:
             try:
                 with self._store.transaction() as tx:
                     self._register(tx, now)
-                    return incarnation.join(
-                        tx, self._store.layout, applicant, fate_of=fate_of, now=now
-                    )
+                    if joined is None or not queries.is_there(tx, joined):
+                        joined = incarnation.join(
+                            tx, self._store.layout, applicant, fate_of=fate_of, now=now
+                        )
+                return joined
             except (CommitUnknown, DatabaseFault) as fault:
-                # If it did commit, that row is a worker whose beats nobody makes: it will be reaped.
                 self._pause(fault)
 
     def _register(self, tx: Transaction, now: float) -> None:
@@ -190,7 +192,7 @@ class Life:
                 with self._store.transaction() as tx:
                     freed = self._report(tx, reports, found)
                     self._look_and_claim(tx, found, want=want, adopt=unknown)
-                    to_tell = freed or (reports and not found.left)
+                    to_tell = freed or unknown or (reports and not found.left)
                     newest = queries.newest_event(tx) if to_tell else 0
                 break
             except (CommitUnknown, DatabaseFault) as fault:

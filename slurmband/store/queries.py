@@ -142,6 +142,12 @@ def live_namesake(tx: Transaction, name: str) -> Worker | None:
     return None if row is None else _worker(row)
 
 
+def is_there(tx: Transaction, worker: Worker) -> bool:
+    """Whether the database has this very worker, and nobody has seen it end."""
+    found = live_namesake(tx, worker.name)
+    return found is not None and (found.key, found.process) == (worker.key, worker.process)
+
+
 def worker_by_key(tx: Transaction, key: int) -> Worker:
     """Return one incarnation."""
     query = select(workers).where(workers.c.key == key)
