@@ -39,9 +39,12 @@ class Registry:
         self.ids: set[str] = set()
         self._newest = 0
 
-    def look(self, tx: Transaction) -> None:
-        """Learn what was registered since the last look."""
-        found = growth.ids_after(tx, self._newest)
+    def look(self, tx: Transaction) -> dict[str, int]:
+        """Return what was registered since the last look; it is learned once `tx` has committed."""
+        return growth.ids_after(tx, self._newest)
+
+    def learn(self, found: Mapping[str, int]) -> None:
+        """Remember what a look found."""
         self.ids.update(found)
         self._newest = max(found.values(), default=self._newest)
 
@@ -73,6 +76,7 @@ class GrowingLife(Life):
         self.slice: Sequence[Task[Any]] = ()
         self.ends = False
         self._news = 0
+        self._found: Mapping[str, int] = {}
         super().__init__(store, _NEVER_WHOLE, options, clock, element)
 
     def _register(self, tx: Transaction, now: float) -> None:
@@ -92,6 +96,7 @@ class GrowingLife(Life):
             found = super().round(reports, want=want)
         finally:
             self.slice, self.ends = (), False
+        self._registry.learn(self._found)
         if self._news:
             self._notice.ring(self._news)
         return found
@@ -103,8 +108,8 @@ class GrowingLife(Life):
         idle = want and found.claim is None and not found.superseded and not found.stopped_by
         gave_back = not idle and growth.give_back(tx, me)
         found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
+        self._found = self._registry.look(tx) if found.producing else {}
         if found.producing:
-            self._registry.look(tx)
             self.revision = growth.opening(tx)
         found.finished = found.finished and not growth.is_growing(tx)
         self._news = queries.newest_event(tx) if grown or gave_back or adopt else 0

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
 
 from slurmband.domain.graph import check
-from slurmband.errors import CommitUnknown
+from slurmband.errors import CommitUnknown, EnvironmentFault, WorkerLost
+from slurmband.graphband.growth import GrowingLife, Registry
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
 from slurmband.liveness.notice import Notice
@@ -17,6 +18,8 @@ from tests.fakes.clock import HandClock
 from tests.store.builders import COMPLETED, Bench, task
 
 pytestmark = pytest.mark.integration
+
+AnyLife = TypeVar("AnyLife", bound=Life)
 
 EITHER: Final = pytest.mark.parametrize("kept", [True, False], ids=["kept", "not kept"])
 
@@ -52,7 +55,7 @@ def bench(store: Doubtful) -> Bench:
 
 
 @contextmanager
-def living(life: Life) -> Iterator[Life]:
+def living(life: AnyLife) -> Iterator[AnyLife]:
     try:
         yield life
     finally:
@@ -91,3 +94,28 @@ def test_a_report_is_recorded_once_and_told_to_those_who_wait(
     assert found.refused == []
     assert bench.states() == {"bake": "completed", "serve": "ready"}
     assert notice.look() != before
+
+
+@EITHER
+def test_a_slice_is_known_only_where_it_was_registered(
+    store: Doubtful, bench: Bench, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """Or the next life of this worker, which is the producer again, would leave it out."""
+    registry = Registry()
+    options = Options(identifier="alice", growing=True)
+
+    with living(GrowingLife(store, registry, options, HandClock(), None)) as life:
+
+        def lose(_fault: EnvironmentFault) -> None:
+            bench.lose(life.worker)
+
+        assert life.round((), want=True).producing
+        life.slice = [task("bake", labels="oven")]
+        store.doubts = [kept]
+        monkeypatch.setattr(life, "_pause", lose)
+        with pytest.raises(WorkerLost):
+            life.round((), want=True)
+    with living(GrowingLife(store, registry, options, HandClock(), None)) as life:
+        assert life.round((), want=True).producing
+
+    assert registry.ids == set(bench.states()) == ({"bake"} if kept else set())
