@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
-from slurmband.domain.states import ACTIVE, ENDED_BADLY, TaskState
+from slurmband.domain.states import ACTIVE, CLAIMABLE, ENDED_BADLY, TaskState
 from slurmband.domain.workers import LOCAL_CLUSTER, Element, Worker, WorkerStatus
 from slurmband.store.database import Transaction
 from slurmband.store.schema import (
@@ -50,7 +50,7 @@ def active_for(tx: Transaction, labels: Collection[str]) -> int:
 
 
 def unservable(tx: Transaction) -> list[str]:
-    """Return the requirement sets of ready tasks that no live worker satisfies."""
+    """Return the requirement sets of claimable tasks that no live worker satisfies."""
     offered = [
         set(json.loads(labels))
         for labels in tx.connection.execute(
@@ -58,17 +58,18 @@ def unservable(tx: Transaction) -> list[str]:
         ).scalars()
     ]
     wanted = tx.connection.execute(
-        select(task_counts.c.requirements).where(
-            task_counts.c.state == TaskState.READY, task_counts.c.n > 0
-        )
+        select(task_counts.c.requirements)
+        .distinct()
+        .where(task_counts.c.state.in_(CLAIMABLE), task_counts.c.n > 0)
     ).scalars()
     return [w for w in wanted if not any(set(json.loads(w)) <= labels for labels in offered)]
 
 
 def first_ended_badly(tx: Transaction) -> str | None:
-    """Return the id of a task that failed or was killed; None if there is none."""
-    state = tasks.c.state.in_([TaskState.FAILED, TaskState.KILLED])
-    return tx.connection.execute(select(tasks.c.id).where(state).limit(1)).scalar_one_or_none()
+    """Return the id of a task of the graph that failed or was killed; None if there is none."""
+    badly = tasks.c.state.in_([TaskState.FAILED, TaskState.KILLED])
+    query = select(tasks.c.id).where(badly, tasks.c.in_graph == 1).limit(1)
+    return tx.connection.execute(query).scalar_one_or_none()
 
 
 def task_ids(tx: Transaction) -> set[str]:
