@@ -11,10 +11,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, true, update
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Tally, event_after
-from slurmband.domain.states import ENDED_BADLY, Event, TaskState
+from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
 from slurmband.store.database import Transaction, inserted_key
-from slurmband.store.moves import Move, block_dependents, free_dependents, move, wait_again
+from slurmband.store.moves import (
+    Move,
+    block_dependents,
+    free_dependents,
+    move,
+    state_of,
+    wait_again,
+)
 from slurmband.store.schema import attempts, edges, revisions, task_counts, tasks, workflows
 
 # --- claim --------------------------------------------------------------------------------------
@@ -142,12 +149,12 @@ def close(tx: Transaction, held: Claim, ending: Ending, *, now: float) -> frozen
         if not _is_outdated(tx, held.task_key):
             return freed
         invalidate(tx, [held.task_key], now=now)
-        return frozenset({held.task})
-    wait_again(tx, edges.c.downstream == held.task_key, now)
+    else:
+        wait_again(tx, edges.c.downstream == held.task_key, now)
     if state in ENDED_BADLY:
         block_dependents(tx, [held.task_key], now)
-        return frozenset()
-    return frozenset({held.task})
+    claimable = state_of(tx, held.task_key) in CLAIMABLE
+    return frozenset({held.task} if claimable else ())
 
 
 def close_attempt(

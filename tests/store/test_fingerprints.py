@@ -248,8 +248,9 @@ def test_a_running_dependent_finishes_and_waits_only_if_it_is_tried_again(
 
     bench.submit(*CHAIN_2, compare=True)
     assert bench.state("bake") == "running"
-    bench.close(held, ending)  # type: ignore[arg-type]  # an Ending
+    freed = bench.close(held, ending)  # type: ignore[arg-type]  # an Ending
 
+    assert freed == set()
     assert bench.states() == {"mill": "invalidated", "bake": "waiting", "serve": "waiting"}
     finish(bench, worker, "mill", "bake", "serve")
 
