@@ -50,7 +50,7 @@ def watch(progress: Iterator[Progress]) -> None:
                 said = tenths
                 sys.stderr.write(f"{last.completed} of {last.total} tasks, {_note(last)}\n")
     assert last is not None
-    if not last.total and last.growing is not False:
+    if not last.registered:
         raise TasksFailed(
             "the array is over, and its workers registered no task. Their logs say why: "
             "`slurmband jobs` lists them."

@@ -52,9 +52,13 @@ class Progress:
     @property
     def over(self) -> bool:
         """Whether nothing will change any more by itself."""
-        known = self.total > 0 or self.growing is False
         active = self.growing or any(self.counts[state] for state in ACTIVE)
-        return (known and not active) or self.deserted
+        return (self.registered and not active) or self.deserted
+
+    @property
+    def registered(self) -> bool:
+        """Whether a graph was registered, though all of it may be cancelled by now."""
+        return any(self.counts.values()) or self.growing is False
 
 
 def follow(
