@@ -296,7 +296,7 @@ class Store:
         """Bring the tables of an older slurmband to ours, after a copy was kept."""
         with self._locked() as (connection, still_mine):
             version = _schema_version(connection)
-            if version == SCHEMA_VERSION:
+            if version >= SCHEMA_VERSION:
                 return  # somebody was quicker
             kept = self.layout.backups / f"{self.layout.database.name}.schema-{version}"
             _copy(connection, kept)

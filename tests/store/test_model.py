@@ -418,6 +418,15 @@ class Life(RuleBasedStateMachine):
         assert early == []
 
     @invariant()
+    def what_has_not_started_counts_only_dependencies_that_completed(self) -> None:
+        wrong = self.bench.rows(
+            "SELECT below.id, above.id FROM edges JOIN tasks below ON below.key = downstream "
+            "JOIN tasks above ON above.key = upstream WHERE satisfied = 1 "
+            "AND above.state <> 'completed' AND below.state NOT IN ('running', 'completed')"
+        )
+        assert wrong == []
+
+    @invariant()
     def what_is_unmet_is_counted(self) -> None:
         wrong = self.bench.rows(
             "SELECT id, unmet FROM tasks WHERE unmet <> (SELECT count(*) FROM edges "
