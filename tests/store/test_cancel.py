@@ -3,7 +3,7 @@
 import pytest
 
 from slurmband.errors import ClaimLost
-from tests.store.builders import COMPLETED, FAILED, KILLED, RELEASED, Bench, finish, task
+from tests.store.builders import COMPLETED, FAILED, KILLED, RELEASED, Bench, element, finish, task
 
 pytestmark = pytest.mark.unit
 
@@ -84,6 +84,36 @@ def test_a_worker_lost_after_the_cancel_changes_nothing_of_the_task(chain: Bench
     chain.lose(worker)
 
     assert chain.state("mill") == "cancelled"
+
+
+def test_a_cancel_after_the_worker_was_lost_finds_nobody_in_the_task(chain: Bench) -> None:
+    worker = chain.worker()
+    held = chain.claim(worker)
+    chain.lose(worker)
+
+    chain.cancel("mill")
+
+    assert chain.state("mill") == "cancelled"
+    with pytest.raises(ClaimLost):
+        chain.close(held)
+
+
+@pytest.mark.parametrize("first", ["cancel", "requeue"])
+def test_a_cancel_and_a_requeue_leave_the_task_cancelled_in_either_order(
+    chain: Bench, first: str
+) -> None:
+    held = chain.claim(chain.arrive(element(0)))
+
+    for event in ["cancel", "requeue"] if first == "cancel" else ["requeue", "cancel"]:
+        if event == "cancel":
+            chain.cancel("mill")
+        else:
+            again = chain.arrive(element(1))
+
+    assert chain.state("mill") == "cancelled"
+    assert [claim.task for claim in chain.claims(again)] == ["wash"]
+    with pytest.raises(ClaimLost):
+        chain.close(held)
 
 
 def test_a_task_cannot_be_cancelled_twice(chain: Bench) -> None:
