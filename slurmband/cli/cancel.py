@@ -8,8 +8,8 @@ import typer
 from slurmband.cli.common import DEFAULT_DB, Db, Json, named, open_store, plural, print_json
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
-from slurmband.liveness.notice import Notice
-from slurmband.store import interventions, queries
+from slurmband.liveness.notice import telling
+from slurmband.store import interventions
 
 
 def cancel(
@@ -23,7 +23,7 @@ def cancel(
     `slurmband retry TASK` takes it back.
     """
     store = open_store(db)
-    with store.transaction() as tx:
+    with telling(store) as tx:
         cancelled = interventions.cancel(tx, tasks, now=SystemClock().now())
         missing = sorted(set(tasks) - set(cancelled))
         if missing:
@@ -31,8 +31,6 @@ def cancel(
                 f"{named(missing)}: no such task, or it has completed or is cancelled already. Nothing "
                 "was cancelled. `slurmband tasks` lists states; `scancel` ends SLURM's jobs."
             )
-        newest = queries.newest_event(tx)
-    Notice(store.layout.notice).ring(newest)
     if as_json:
         print_json({"cancelled": cancelled})
     else:

@@ -8,8 +8,8 @@ import typer
 from slurmband.cli.common import DEFAULT_DB, Db, Json, named, open_store, plural, print_json
 from slurmband.clock import SystemClock
 from slurmband.errors import UsageError
-from slurmband.liveness.notice import Notice
-from slurmband.store import interventions, queries
+from slurmband.liveness.notice import telling
+from slurmband.store import interventions
 
 
 def retry(
@@ -29,7 +29,7 @@ def retry(
     A cancelled task comes back where it is named.
     """
     store = open_store(db)
-    with store.transaction() as tx:
+    with telling(store) as tx:
         reset = interventions.reset(tx, tasks or None, now=SystemClock().now())
         missing = sorted(set(tasks or ()) - set(reset))
         if missing:
@@ -37,9 +37,6 @@ def retry(
                 f"{named(missing)}: no such task, or it neither failed nor was killed or cancelled. "
                 "Nothing was reset. `slurmband tasks` lists states."
             )
-        newest = queries.newest_event(tx)
-    if reset:
-        Notice(store.layout.notice).ring(newest)
     if as_json:
         print_json({"reset": reset})
     else:

@@ -26,7 +26,7 @@ from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.plain import PlainLoop, in_order
 from slurmband.graphband.sources import GraphSource, is_used_up, tasks_of
 from slurmband.liveness.incarnation import name_of
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import telling
 from slurmband.locks import Lock
 from slurmband.locks.user import UserLock
 from slurmband.processes import identify
@@ -264,7 +264,7 @@ class Graphband(Generic[T]):
         budgets = Budgets(self.options.max_failed_retries, self.options.max_killed_retries)
         if self.options.growing:
             return self._reopen(budgets)
-        with self.store.transaction() as tx:
+        with telling(self.store) as tx:
             done = registration.register(
                 tx,
                 self.graph,
@@ -273,8 +273,6 @@ class Graphband(Generic[T]):
                 compare=self.options.enable_fingerprints,
                 now=self._clock.now(),
             )
-            newest = queries.newest_event(tx)
-        Notice(self.store.layout.notice).ring(newest)
         return done.revision
 
     def close(self) -> None:
@@ -482,10 +480,8 @@ class Graphband(Generic[T]):
         return PlainLoop(tasks, None, tqdm_kwargs=self._tqdm_kwargs)
 
     def _reopen(self, budgets: Budgets) -> int:
-        with self.store.transaction() as tx:
+        with telling(self.store) as tx:
             opened = growth.begin(tx, budgets=budgets, reopen=lambda: True, now=self._clock.now())
-            newest = queries.newest_event(tx)
-        Notice(self.store.layout.notice).ring(newest)
         return opened.number
 
     def _hand_out(self, task: Task[T]) -> Any:

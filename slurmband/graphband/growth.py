@@ -17,7 +17,7 @@ from slurmband.graphband.options import Options
 from slurmband.liveness import incarnation
 from slurmband.locks.held import Held
 from slurmband.processes import fate_of
-from slurmband.store import growth, queries, transitions
+from slurmband.store import growth, queries, registration, transitions
 from slurmband.store.database import Store, Transaction
 from slurmband.store.registration import GROWING, Budgets
 
@@ -109,8 +109,9 @@ class GrowingLife(Life):
         gave_back = not idle and growth.give_back(tx, me)
         found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
         self._found = self._registry.look(tx) if found.producing else {}
-        if found.producing:
-            self.revision = growth.opening(tx)
+        registered = registration.current(tx)
+        if found.producing and registered is not None:
+            self.revision = registered.number
         found.finished = found.finished and not growth.is_growing(tx)
         self._news = queries.newest_event(tx) if grown or gave_back or adopt else 0
 

@@ -14,9 +14,6 @@ from typing import Final
 #: File systems on which one clock stamps every file: the server's, or this machine's.
 _ONE_CLOCK: Final = ("nfs", "nfs4")
 
-#: Says for how many seconds a worker has shown no sign of life; None: cannot be told.
-Silence = Callable[[int], float | None]
-
 
 class Beats:
     """The folder of beat files.

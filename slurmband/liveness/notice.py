@@ -5,7 +5,12 @@ new name may stay unseen for half a minute.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from slurmband.store import queries
+from slurmband.store.database import Store, Transaction
 
 
 class Notice:
@@ -45,3 +50,12 @@ class Notice:
             return os.read(descriptor, 64)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def telling(store: Store) -> Iterator[Transaction]:
+    """Open a write transaction after whose commit the waiting workers are told to look."""
+    with store.transaction() as tx:
+        yield tx
+        newest = queries.newest_event(tx)
+    Notice(store.layout.notice).ring(newest)

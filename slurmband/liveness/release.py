@@ -9,7 +9,7 @@ from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Reason
 from slurmband.errors import WorkerLost
 from slurmband.liveness.beats import Beats
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import telling
 from slurmband.store import membership, queries
 from slurmband.store.database import Store
 
@@ -22,13 +22,11 @@ def release(database: str, worker: int) -> None:
     store = Store(database, lock_timeout=PATIENCE)
     now = SystemClock().now()
     try:
-        with store.transaction() as tx:
+        with telling(store) as tx:
             membership.leave(tx, queries.worker_by_key(tx, worker), Reason.DRAINED, now=now)
-            newest = queries.newest_event(tx)
     except WorkerLost:
         return
     Beats(store.layout.beats).end(worker)
-    Notice(store.layout.notice).ring(newest)
 
 
 if __name__ == "__main__":

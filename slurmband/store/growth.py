@@ -81,12 +81,6 @@ def begin(tx: Transaction, *, budgets: Budgets, reopen: Callable[[], bool], now:
     return opened
 
 
-def opening(tx: Transaction) -> int:
-    """Return which revision the graph was last opened as."""
-    registered = registration.current(tx)
-    return registered.number if registered else 0
-
-
 # --- the producer -------------------------------------------------------------------------------
 
 

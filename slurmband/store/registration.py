@@ -229,7 +229,7 @@ def _revise(
     waiting = [*changed, *(task for task in new if task.dependencies)]
     interventions.settle(tx, [keys[task.id] for task in waiting], now=now)
     outdated = _refingerprint(tx, graph, known, compare=compare, now=now)
-    too_late = tuple(sorted(task.id for task in started if keys[task.id] not in outdated))
+    too_late = tuple(sorted({task.id for task in started} - outdated))
     return Registered(revision, len(new), len(dropped), len(changed), len(outdated), too_late)
 
 
@@ -260,19 +260,20 @@ def _rewired(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> set[str
 
 def _refingerprint(
     tx: Transaction, graph: Graph, known: Mapping[str, Any], *, compare: bool, now: float
-) -> list[int]:
-    """Write the fingerprints, and let run again what completed with another; return their keys."""
+) -> set[str]:
+    """Write the fingerprints, and let run again what completed with another; return which."""
     registered = [(known[task.id], task.fingerprint) for task in graph if task.id in known]
     _set(tx, "fingerprint", {row.key: own for row, own in registered if row.fingerprint != own})
+    if not compare:
+        return set()
     outdated = [
-        row.key
+        row
         for row, own in registered
         if row.state == TaskState.COMPLETED and None not in (own, row.last_fingerprint)
         if row.last_fingerprint != own
     ]
-    if compare:
-        transitions.invalidate(tx, outdated, now=now)
-    return outdated if compare else []
+    transitions.invalidate(tx, [row.key for row in outdated], now=now)
+    return {row.id for row in outdated}
 
 
 #: What a registration writes of a task as the user gave it.

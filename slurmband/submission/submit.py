@@ -21,7 +21,7 @@ from slurmband.errors import (
     SlurmRefused,
     SubmissionUnknown,
 )
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import telling
 from slurmband.slurm.arrays import ArraySpec, parse, split
 from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArrayExecutor
 from slurmband.slurm.limits import max_array_size
@@ -217,7 +217,7 @@ def register(
     GraphReplaced
         If the registered graph has no task in common with it, and `replace` is false.
     """
-    with store.transaction() as tx:
+    with telling(store) as tx:
         known = queries.task_ids(tx)
         if known and not replace and known.isdisjoint(graph.tasks):
             raise GraphReplaced(str(store.layout.database), len(known))
@@ -234,7 +234,5 @@ def let_grow(store: Store, budgets: Budgets, *, now: float) -> None:
     GraphGrows
         If a whole graph is registered.
     """
-    with store.transaction() as tx:
+    with telling(store) as tx:
         growth.begin(tx, budgets=budgets, reopen=lambda: True, now=now)
-        newest = queries.newest_event(tx)
-    Notice(store.layout.notice).ring(newest)
