@@ -23,7 +23,8 @@ from slurmband.slurm.arrays import parse
 from slurmband.slurm.command import run as run_command
 from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store.database import Store, path_of
+from slurmband.store.database import Store
+from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
 from slurmband.store.registration import Budgets, Registered
 from slurmband.submission.request import CARRIED, Cluster, Request, new_token

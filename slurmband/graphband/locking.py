@@ -15,7 +15,8 @@ from slurmband.locks.user import NoLock, UserLock
 from slurmband.locks.watched import Signs
 from slurmband.locks.ways import FileWay, GivenWay, LadderWay, Way
 from slurmband.store import queries
-from slurmband.store.database import Store, path_of
+from slurmband.store.database import Store
+from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
 
 #: Of a user's lock, in intervals of the heartbeat: for so long it holds without a beat.

@@ -7,35 +7,31 @@ close; and only when the lock is still held after the close is the COMMIT believ
 
 import logging
 import os
-import secrets
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from slurmband.errors import (
     CommitUnknown,
     DatabaseFault,
     DatabaseMissing,
     DatabaseRefused,
-    UsageError,
 )
 from slurmband.locks import Lock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import LinkLock, claim_anew
 from slurmband.mounts import find_mount
+from slurmband.store.file import copy_to, kept_mode, make_file, path_of, uri
 from slurmband.store.layout import Layout
-from slurmband.store.modes import APPLICATION_IDS, Mode, choose
+from slurmband.store.modes import Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
 from slurmband.store.upgrades import upgrade
 
@@ -102,7 +98,7 @@ class Store:
         if not create and not path.exists():
             raise DatabaseMissing(str(path))
         self.mount = find_mount(path)
-        self.mode = choose(path, forced=mode, kept=_kept_mode(path), mount=self.mount)
+        self.mode = choose(path, forced=mode, kept=kept_mode(path), mount=self.mount)
         self._kept: Connection | None = None
         self._open_for_this_process()
         self._prepare()
@@ -247,7 +243,7 @@ class Store:
         path = self.layout.database
         engine = create_engine(
             # mode=rw: a database that was deleted under us is an error, not a new and empty one.
-            URL.create("sqlite", database=_uri(path), query={"mode": "rw", "uri": "true"}),
+            URL.create("sqlite", database=uri(path), query={"mode": "rw", "uri": "true"}),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said here, not by the driver
             connect_args={"timeout": self._busy_timeout, "check_same_thread": False},
@@ -275,8 +271,8 @@ class Store:
                 "Choose a directory that you may write to, by --db or SLURMBAND_DB."
             ) from error
         if not path.exists():
-            _make_file(path, self.mode)
-            choose(path, forced=self.mode, kept=_kept_mode(path), mount=self.mount)
+            make_file(path, self.mode)
+            choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
         with self.read() as tx:
             version = _schema_version(tx.connection)
         if version > SCHEMA_VERSION:
@@ -299,7 +295,7 @@ class Store:
             if version >= SCHEMA_VERSION:
                 return  # somebody was quicker
             kept = self.layout.backups / f"{self.layout.database.name}.schema-{version}"
-            _copy(connection, kept)
+            copy_to(connection, kept)
             self._begin(connection)
             upgrade(connection, version)
             _commit(connection, still_mine)
@@ -332,83 +328,8 @@ def inserted_key(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
-def path_of(database: str | Path) -> Path:
-    """Return the file that a path or a SQLAlchemy URL names, as an absolute path."""
-    text = str(database)
-    if "://" not in text:
-        return Path(text).expanduser().absolute()
-    try:
-        url = make_url(text)
-    except ArgumentError as error:
-        raise UsageError(f"{text!r} is no database URL: write sqlite:///FILE.") from error
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise UsageError(
-            f"{text!r}: slurmband keeps its state in a SQLite file. Write sqlite:///FILE, or just FILE."
-        )
-    return Path(url.database).expanduser().absolute()
-
-
-def _kept_mode(path: Path) -> Mode | None:
-    """Read which mode a file was made for, without locking it; None where it is yet to be made."""
-    if not path.exists():
-        return None
-    # SQLite reads the header itself: to open and close the file here would drop this process's locks.
-    try:
-        connection = sqlite3.connect(f"{_uri(path)}?mode=ro&immutable=1", uri=True)
-        try:
-            (found,) = connection.execute("PRAGMA application_id").fetchone()
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise DatabaseRefused(
-            f"{path} is no SQLite database ({error}). Name another file by --db or SLURMBAND_DB."
-        ) from error
-    for mode, application_id in APPLICATION_IDS.items():
-        if found == application_id:
-            return mode
-    raise DatabaseRefused(
-        f"{path} is a SQLite database, but not one of slurmband's. "
-        "Name another file by --db or SLURMBAND_DB."
-    )
-
-
-def _uri(path: Path) -> str:
-    """Write a path as SQLite's URI, in which ?, # and % mean something."""
-    return f"file:{quote(str(path))}"
-
-
-def _make_file(path: Path, mode: Mode) -> None:
-    """Make the file with its header: what must be there before WAL is switched on, and any table.
-
-    It appears whole or not at all, and the first of several makers wins.
-    """
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    connection = sqlite3.connect(unfinished)
-    try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_IDS[mode]}")
-    finally:
-        connection.close()
-    with suppress(FileExistsError):
-        os.link(unfinished, path)
-    unfinished.unlink()
-
-
 def _schema_version(connection: Connection) -> int:
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-
-
-def _copy(connection: Connection, target: Path) -> None:
-    """Copy the whole database; the copy appears whole or not at all."""
-    target.parent.mkdir(exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-    copy = sqlite3.connect(unfinished)
-    try:
-        driver: Any = connection.connection.dbapi_connection
-        driver.backup(copy)
-    finally:
-        copy.close()
-    unfinished.replace(target)
 
 
 def _commit(connection: Connection, still_mine: StillMine) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy import URL
 from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
 from slurmband.locks.link import LinkLock
 from slurmband.store import database
-from slurmband.store.database import Store, path_of
+from slurmband.store.database import Store
+from slurmband.store.file import make_file, path_of
 from slurmband.store.modes import APPLICATION_IDS, Mode
 from tests.store.builders import Bench, task
 
@@ -403,14 +404,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_who_is_overtaken_in_making_the_file_goes_by_what_is_there(
     file: Path, monkeypatch: pytest.MonkeyPatch, mine: str
 ) -> None:
-    make_file = database._make_file
 
     def slow(path: Path, mode: Mode) -> None:
-        monkeypatch.setattr(database, "_make_file", make_file)
+        monkeypatch.setattr(database, "make_file", make_file)
         Store(file, mode="shared", create=True)
         make_file(path, mode)
 
-    monkeypatch.setattr(database, "_make_file", slow)
+    monkeypatch.setattr(database, "make_file", slow)
 
     if mine == "local":
         with pytest.raises(DatabaseRefused, match="mode local would corrupt"):

@@ -1,0 +1,91 @@
+"""The database as a file: its name, what its header says, how it is made, and a copy of it."""
+
+import os
+import secrets
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from slurmband.errors import DatabaseRefused, UsageError
+from slurmband.store.modes import APPLICATION_IDS, Mode
+
+
+def path_of(database: str | Path) -> Path:
+    """Return the file that a path or a SQLAlchemy URL names, as an absolute path."""
+    text = str(database)
+    if "://" not in text:
+        return Path(text).expanduser().absolute()
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise UsageError(f"{text!r} is no database URL: write sqlite:///FILE.") from error
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        raise UsageError(
+            f"{text!r}: slurmband keeps its state in a SQLite file. Write sqlite:///FILE, or just FILE."
+        )
+    return Path(url.database).expanduser().absolute()
+
+
+def kept_mode(path: Path) -> Mode | None:
+    """Read which mode a file was made for, without locking it; None where it is yet to be made."""
+    if not path.exists():
+        return None
+    # SQLite reads the header itself: to open and close the file here would drop this process's locks.
+    try:
+        connection = sqlite3.connect(f"{uri(path)}?mode=ro&immutable=1", uri=True)
+        try:
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise DatabaseRefused(
+            f"{path} is no SQLite database ({error}). Name another file by --db or SLURMBAND_DB."
+        ) from error
+    for mode, application_id in APPLICATION_IDS.items():
+        if found == application_id:
+            return mode
+    raise DatabaseRefused(
+        f"{path} is a SQLite database, but not one of slurmband's. "
+        "Name another file by --db or SLURMBAND_DB."
+    )
+
+
+def uri(path: Path) -> str:
+    """Write a path as SQLite's URI, in which ?, # and % mean something."""
+    return f"file:{quote(str(path))}"
+
+
+def make_file(path: Path, mode: Mode) -> None:
+    """Make the file with its header: what must be there before WAL is switched on, and any table.
+
+    It appears whole or not at all, and the first of several makers wins.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    connection = sqlite3.connect(unfinished)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_IDS[mode]}")
+    finally:
+        connection.close()
+    with suppress(FileExistsError):
+        os.link(unfinished, path)
+    unfinished.unlink()
+
+
+def copy_to(connection: Connection, target: Path) -> None:
+    """Copy the whole database; the copy appears whole or not at all."""
+    target.parent.mkdir(exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    copied = sqlite3.connect(unfinished)
+    try:
+        driver: Any = connection.connection.dbapi_connection
+        driver.backup(copied)
+    finally:
+        copied.close()
+    unfinished.replace(target)
