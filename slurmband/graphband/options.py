@@ -9,6 +9,8 @@ from slurmband.errors import UsageError
 from slurmband.locks.generations import LEAST_PATIENCE, PATIENCE
 
 DEFAULT_DATABASE: Final = "slurmband.sqlite"
+#: Seconds between copies of a shared database.
+BACKUP_INTERVAL: Final = 1800.0
 FailurePolicy = Literal["continue", "stop"]
 
 
@@ -98,6 +100,12 @@ class Options:
         for name in ("max_failed_retries", "max_killed_retries"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}: write 0 for no retry.")
+
+    def seconds_between_backups(self, mode: str) -> float:
+        """Return for how long a copy of a database of this mode is good; 0: none is taken."""
+        if self.backup_interval is not None:
+            return self.backup_interval
+        return BACKUP_INTERVAL if mode == "shared" else 0.0
 
 
 def resolve(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Options:

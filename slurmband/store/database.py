@@ -160,6 +160,11 @@ class Store:
                 self.close()
             yield still_mine
 
+    def copy(self, target: Path) -> None:
+        """Copy the whole database as it is now; the copy appears whole or not at all."""
+        with self._locked() as (connection, _):
+            copy_to(connection, target)
+
     def remove_old_generations(self) -> list[Path]:
         """Remove the database files that a newer generation has taken the place of; return them."""
         if not isinstance(self._link, GenerationLock):
