@@ -228,11 +228,16 @@ class Loop(Generic[T]):
         self._name = life.worker.name
         self.drain.listen(interrupts=self._interrupts)
         life.heartbeat.hear_signals()
-        life.heartbeat.on_beat = self._locks.beat
+        life.heartbeat.on_beat = lambda: self._at_beat(life)
         self._locks.worker_is(life.worker.key)
         atexit.register(self._at_exit)
         self.bar = None
         return life
+
+    def _at_beat(self, life: Life) -> None:
+        """Do what is to be done now and then, in the thread that hears the beats."""
+        self._locks.beat()
+        life.snapshots.flush()
 
     def _new_life(self, element: Element | None) -> Life:
         return Life(self._store, self._graph, self._options, self._clock, element)

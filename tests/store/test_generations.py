@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -365,19 +366,28 @@ def test_a_file_put_in_the_place_of_the_link_is_refused(store: Store, file: Path
         note(store, "one")
 
 
-def test_of_two_makers_one_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["local", "shared"])
+def test_of_many_makers_one_makes_it(file: Path, mode: str) -> None:
     file.parent.mkdir()
-    symlink = os.symlink
+    made: list[Store] = []
 
-    def slow(source: str, target: str) -> None:
-        monkeypatch.setattr(os, "symlink", symlink)
-        Bench(Store(file, mode="shared", create=True)).write("CREATE TABLE notes (text)")
-        symlink(source, target)
+    def make() -> None:
+        made.append(Store(file, mode=mode, create=True))
 
-    monkeypatch.setattr(os, "symlink", slow)
-    late = Store(file, mode="shared", create=True)
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
 
-    assert notes(late) == []
+    Bench(made[0]).write("CREATE TABLE notes (text)")
+    for number, store in enumerate(made):
+        note(store, str(number))
+    assert notes(made[-1]) == ["0", "1", "2", "3"]
+    folder = made[0].layout.generations
+    assert (mode == "local" and not folder.exists()) or os.listdir(folder) == ["1.sqlite"]
+    for store in made:
+        store.close()
 
 
 # --- going on from a copy -----------------------------------------------------------------------
