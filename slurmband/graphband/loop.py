@@ -30,6 +30,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]  # it iterates over nothing
+    """A bar without tqdm's thread, which would take signals that are masked during a transaction."""
+
+    monitor_interval = 0
+
+
 class Loop(Generic[T]):
     """What a Graphband does between its first claim and its leave; it may begin anew afterwards.
 
@@ -285,7 +291,7 @@ class Loop(Generic[T]):
             _say_refused(held)
         if self.bar is None and found.total:
             defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
-            self.bar = tqdm(**(defaults | dict(self._tqdm_kwargs)))
+            self.bar = _Bar(**(defaults | dict(self._tqdm_kwargs)))
         if self.bar is not None and found.total:
             self.bar.total = found.total
             self.bar.n = found.completed
