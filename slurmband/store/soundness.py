@@ -1,0 +1,80 @@
+"""Whether a database is whole: as SQLite sees it, by its references, and by what must always hold."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from slurmband.store import invariants
+from slurmband.store.database import Store
+
+#: How many faults of one kind are told.
+SHOWN: Final = invariants.SHOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """What was found; empty lists: nothing wrong.
+
+    Parameters
+    ----------
+    integrity : list of str
+        What SQLite's integrity check says.
+    references : list of str
+        Tables with rows that refer to nothing.
+    broken : dict of str to list of str
+        As of `invariants.broken`.
+    tasks : int
+        How many tasks there are.
+    """
+
+    integrity: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    broken: dict[str, list[str]] = field(default_factory=dict)
+    tasks: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not (self.integrity or self.references or self.broken)
+
+
+def of_database(database: Path, *, lock_timeout: float) -> Soundness:
+    """Examine a database where it lies, under its lock.
+
+    Parameters
+    ----------
+    database : Path
+    lock_timeout : float
+        Seconds to wait for the lock, and for SQLite's own.
+
+    Raises
+    ------
+    EnvironmentFault
+        If it could not be reached: nothing is known of it then.
+    """
+    try:
+        store = Store(database, lock_timeout=lock_timeout, busy_timeout=lock_timeout)
+        try:
+            with store.read() as tx:
+                return of_connection(tx.connection)
+        finally:
+            store.close()
+    except DBAPIError as error:  # SQLite gave up before it could be asked
+        return Soundness(integrity=[str(error.orig)])
+
+
+def of_connection(connection: Connection) -> Soundness:
+    """Examine what a connection sees."""
+    try:
+        rows = connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})").scalars().all()
+    except DBAPIError as error:
+        return Soundness(integrity=[str(error.orig)])
+    if rows != ["ok"]:
+        return Soundness(integrity=[str(row) for row in rows])  # further questions mean nothing
+    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    tasks = connection.exec_driver_sql("SELECT count(*) FROM tasks").scalar_one()
+    references = sorted({f"{row[0]} refers to {row[2]}" for row in lost})
+    return Soundness([], references, invariants.broken(connection), int(tasks))
