@@ -244,6 +244,16 @@ class LockLost(EnvironmentFault):
         )
 
 
+class NotSafe(EnvironmentFault):
+    """A directory was examined, and a band is not safe there as it is."""
+
+    exit_code = 73
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        super().__init__(f"a band is not safe in {directory}: see the errors above.")
+
+
 class SlurmMissing(EnvironmentFault):
     """A SLURM command is not installed here."""
 

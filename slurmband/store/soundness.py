@@ -1,5 +1,7 @@
 """Whether a database is whole: as SQLite sees it, by its references, and by what must always hold."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,9 +11,25 @@ from sqlalchemy.exc import DBAPIError
 
 from slurmband.store import invariants
 from slurmband.store.database import Store
+from slurmband.store.file import uri
 
 #: How many faults of one kind are told.
 SHOWN: Final = invariants.SHOWN
+#: The version of the SQLite library that this Python has.
+SQLITE: Final = sqlite3.sqlite_version_info
+#: Where two connections write and checkpoint at once, older ones may reset the WAL wrongly.
+_MENDED: Final = (3, 51, 3)
+_MENDED_BEFORE: Final = ((3, 50, 7), (3, 44, 6))
+
+
+def may_reset_wal_wrongly(version: tuple[int, ...]) -> bool:
+    """Whether a version of SQLite has the WAL-reset bug.
+
+    Only mode local has more than one connection at a time, and so only it can meet the bug.
+
+    Source: https://www.sqlite.org/wal.html#walresetbug.
+    """
+    return version < _MENDED and version not in _MENDED_BEFORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +82,12 @@ def of_database(database: Path, *, lock_timeout: float) -> Soundness:
             store.close()
     except DBAPIError as error:  # SQLite gave up before it could be asked
         return Soundness(integrity=[str(error.orig)])
+
+
+def schema_version(database: Path) -> int:
+    """Read the schema version from the header; no lock is taken, and nothing is upgraded."""
+    with closing(sqlite3.connect(f"{uri(database)}?mode=ro&immutable=1", uri=True)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def of_connection(connection: Connection) -> Soundness:
