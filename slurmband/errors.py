@@ -254,6 +254,14 @@ class NotSafe(EnvironmentFault):
         super().__init__(f"a band is not safe in {directory}: see the errors above.")
 
 
+class NoAnswer(EnvironmentFault):
+    """One side of a trial does not answer, or is gone."""
+
+
+class MoveFailed(EnvironmentFault):
+    """What one side of a trial was to do, the file system refused."""
+
+
 class SlurmMissing(EnvironmentFault):
     """A SLURM command is not installed here."""
 

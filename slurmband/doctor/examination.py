@@ -10,9 +10,9 @@ from pathlib import Path
 from slurmband.clock import SystemClock
 from slurmband.doctor import advice, clocks, database, remains, trials
 from slurmband.doctor.findings import Finding, Level, verdict, worst
-from slurmband.doctor.pair import NoAnswer, Pair, two_nodes, two_processes
+from slurmband.doctor.pair import Pair, two_nodes, two_processes
 from slurmband.doctor.place import Place, look
-from slurmband.errors import DatabaseRefused
+from slurmband.errors import DatabaseRefused, NoAnswer
 from slurmband.store.file import kept_mode
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode, choose
@@ -73,12 +73,10 @@ class Examination:
         yield found
         yield from advice.of(place, self.mode)
         if place.writable:
-            with _folder(self.directory) as folder:
-                yield clocks.compare(folder, place.file_system, now=SystemClock().now)
-                yield from self._try(folder, place, two_processes, say)
-                if nodes:
-                    say("waiting for srun to start on two nodes")
-                    yield from self._try(folder, place, two_nodes, say)
+            yield from self._try(place, two_processes, say)
+            if nodes:
+                say("waiting for srun to start on two nodes")
+                yield from self._try(place, two_nodes, say)
         else:
             where = f"{self.directory} cannot be written to"
             yield Finding("permission", Level.ERROR, where, "choose another directory")
@@ -88,14 +86,15 @@ class Examination:
 
     def _try(
         self,
-        folder: Path,
         here: Place,
         start: Callable[[Path], AbstractContextManager[Pair]],
         say: Say,
     ) -> Iterator[Finding]:
         """Make all trials with one pair."""
         try:
-            with start(folder) as pair:
+            with _folder(self.directory) as folder, start(folder) as pair:
+                if start is two_processes:
+                    yield clocks.compare(folder, here.file_system, now=SystemClock().now)
                 yield from self._elsewhere(pair, here)
                 if not all(pair.ask(side, "see") for side in (0, 1)):
                     yield _not_shared(pair, self.directory)
@@ -149,8 +148,8 @@ def _not_local(pair: Pair, here: Place) -> Finding:
     return Finding(
         "two nodes",
         Level.ERROR,
-        f"{here.file_system} looks like this machine's own, and yet {pair.between} both see the directory: "
-        "mode local would destroy the database",
+        f"{here.file_system} looks like this machine's own, and yet {pair.between} both see the "
+        "directory: mode local would destroy the database",
         "start the database with --mode shared (SLURMBAND_MODE=shared)",
     )
 

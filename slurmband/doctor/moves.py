@@ -70,7 +70,13 @@ class Moves:
     def read(self, name: str) -> str | None:
         """Open a file and read it; None where there is none."""
         try:
-            return (self._folder / name).read_text()
+            try:
+                return (self._folder / name).read_text()
+            except OSError as error:
+                if error.errno != errno.ESTALE:
+                    raise
+                # NFS says that what was opened has been replaced: that is no fault.
+                return (self._folder / name).read_text()
         except FileNotFoundError:
             return None
 
@@ -118,16 +124,8 @@ class Moves:
 
     def read_often(self, name: str, times: int) -> list[str]:
         """Read a name many times; return what was not one whole file."""
-        texts = (self._read_again(name) for _ in range(times))
+        texts = (self.read(name) for _ in range(times))
         return ["no file" if text is None else "a part" for text in texts if not _is_whole(text)]
-
-    def _read_again(self, name: str) -> str | None:
-        try:
-            return self.read(name)
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
-            return self.read(name)  # NFS says that what was opened is replaced: that is no fault
 
     def point(self, name: str, target: str) -> None:
         """Put a new symbolic link in the place of a name."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from slurmband.doctor.place import Place
-from slurmband.errors import EnvironmentFault
+from slurmband.errors import MoveFailed, NoAnswer
 from slurmband.slurm import command
 
 #: Seconds for one answer: a move is a few calls to the file server.
@@ -22,14 +22,6 @@ ANSWER: Final = 30.0
 START: Final = 30.0
 START_NODES: Final = 120.0
 _PARTNER: Final = "slurmband.doctor.partner"
-
-
-class NoAnswer(EnvironmentFault):
-    """One side of a trial does not answer, or is gone."""
-
-
-class MoveFailed(EnvironmentFault):
-    """A move that the file system refused."""
 
 
 class Pair:

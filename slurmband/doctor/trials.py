@@ -5,10 +5,10 @@ name that is seen late) is a note; what slurmband relies on and does not hold is
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final, Protocol
 
 from slurmband.doctor.findings import Finding, Level
-from slurmband.doctor.pair import MoveFailed, Pair
+from slurmband.errors import MoveFailed
 from slurmband.store.modes import Mode
 
 #: How often each side tries to be first, and how many names it tries in one go.
@@ -21,17 +21,39 @@ _ELSEWHERE: Final = (
 )
 
 
-def hard_links(pair: Pair) -> Finding:
+class Sides(Protocol):
+    """Two sides that make moves; see `slurmband.doctor.pair.Pair`."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether they are on two machines."""
+        ...
+
+    @property
+    def between(self) -> str:
+        """Who they are."""
+        ...
+
+    def ask(self, side: int, move: str, **words: Any) -> Any:
+        """Have one make a move."""
+        ...
+
+    def both(self, first: tuple[str, dict[str, Any]], second: tuple[str, dict[str, Any]]) -> Any:
+        """Have both make a move at once."""
+        ...
+
+
+def hard_links(pair: Sides) -> Finding:
     """Let both link to one name at once: the lock of all nodes is such a name."""
     return _race(pair, "hard links", "link_all")
 
 
-def exclusive_creation(pair: Pair) -> Finding:
+def exclusive_creation(pair: Sides) -> Finding:
     """Let both make one name exclusively at once."""
     return _race(pair, "exclusive names", "create_all")
 
 
-def _race(pair: Pair, name: str, move: str) -> Finding:
+def _race(pair: Sides, name: str, move: str) -> Finding:
     twice, nobody = 0, 0
     for turn in range(RACES):
         names = [f"{move}-{turn}-{number}" for number in range(NAMES_AT_ONCE)]
@@ -45,7 +67,7 @@ def _race(pair: Pair, name: str, move: str) -> Finding:
     return Finding(name, Level.OK, f"{rounds} races, one winner each ({pair.between})")
 
 
-def replaced_files(pair: Pair) -> Finding:
+def replaced_files(pair: Sides) -> Finding:
     """Read a name while the other side puts one file after the other in its place; then look freshly."""
     name, times = "rename", 200
     pair.ask(0, "replace_often", name="replaced", times=1)
@@ -57,10 +79,16 @@ def replaced_files(pair: Pair) -> Finding:
         seen = " and ".join(sorted(set(faults)))
         found = f"a file that was replaced was seen as {seen} ({len(faults)} of {times} times)"
         return Finding(name, Level.ERROR, f"{found} ({pair.between})", _ELSEWHERE)
-    return _looks(pair, name, "replaced", lambda text: ("replace", {"text": text}))
+    late = old = 0
+    for turn in range(LOOKS):
+        writer, text = turn % 2, f"{turn:08}"
+        pair.ask(writer, "replace", name="replaced", text=text)
+        late += pair.ask(1 - writer, "read", name="replaced") != text
+        old += pair.ask(1 - writer, "read_freshly", name="replaced") != text
+    return _fresh(pair, name, old, late)
 
 
-def replaced_links(pair: Pair) -> Finding:
+def replaced_links(pair: Sides) -> Finding:
     """Point a symbolic link at another file; in mode shared one says which database is current."""
     for letter in "ab":
         pair.ask(0, "write", name=f"to-{letter}", text=letter)
@@ -72,18 +100,18 @@ def replaced_links(pair: Pair) -> Finding:
     return _fresh(pair, "symbolic links", old, 0)
 
 
-def rewritten_files(pair: Pair) -> Finding:
+def rewritten_files(pair: Sides) -> Finding:
     """Write a file, and have the other side open it: it must read what was written."""
-    pair.ask(0, "write", name="rewritten", text=f"{0:08}")
+    pair.ask(0, "write", name="rewritten", text="as it was")
     old = 0
     for turn in range(LOOKS):
-        writer, text = turn % 2, f"{turn:08}"
+        writer, text = turn % 2, f"turn {turn:04}"
         pair.ask(writer, "rewrite", name="rewritten", text=text)
         old += pair.ask(1 - writer, "read", name="rewritten") != text
     return _fresh(pair, "open after write", old, 0)
 
 
-def appended_files(pair: Pair) -> Finding:
+def appended_files(pair: Sides) -> Finding:
     """Append lines, and have the other side read all of them: journals are such files."""
     written, old = "", 0
     for turn in range(LOOKS):
@@ -94,7 +122,7 @@ def appended_files(pair: Pair) -> Finding:
     return _fresh(pair, "append", old, 0)
 
 
-def new_names(pair: Pair) -> Finding:
+def new_names(pair: Sides) -> Finding:
     """Look for a file in vain, make it on the other side, and look again."""
     late = old = 0
     for turn in range(LOOKS):
@@ -106,21 +134,7 @@ def new_names(pair: Pair) -> Finding:
     return _fresh(pair, "new names", old, late)
 
 
-def _looks(
-    pair: Pair, name: str, file: str, change: Callable[[str], tuple[str, dict[str, str]]]
-) -> Finding:
-    """Change a file in turns; the other side looks, plainly and then freshly."""
-    late = old = 0
-    for turn in range(LOOKS):
-        writer, text = turn % 2, f"{turn:08}"
-        move, words = change(text)
-        pair.ask(writer, move, name=file, **words)
-        late += pair.ask(1 - writer, "read", name=file) != text
-        old += pair.ask(1 - writer, "read_freshly", name=file) != text
-    return _fresh(pair, name, old, late)
-
-
-def _fresh(pair: Pair, name: str, old: int, late: int) -> Finding:
+def _fresh(pair: Sides, name: str, old: int, late: int) -> Finding:
     """Say how often the other side saw what is no more: after asking the server, and at first."""
     if old:
         found = f"{old} of {LOOKS} times what was no more was seen ({pair.between})"
@@ -133,7 +147,7 @@ def _fresh(pair: Pair, name: str, old: int, late: int) -> Finding:
     return Finding(name, Level.OK, f"{LOOKS} of {LOOKS} seen at once ({pair.between})")
 
 
-def fcntl_locks(pair: Pair) -> Finding:
+def fcntl_locks(pair: Sides) -> Finding:
     """Let one side hold a POSIX lock, and the other try: SQLite uses these."""
     name = "fcntl locks"
     for holder, other in ((0, 1), (1, 0)):
@@ -152,7 +166,7 @@ def fcntl_locks(pair: Pair) -> Finding:
     return Finding(name, Level.OK, f"held by one, refused to the other ({pair.between})")
 
 
-def _not_excluded(pair: Pair) -> Finding:
+def _not_excluded(pair: Sides) -> Finding:
     found = f"both sides held one lock at once ({pair.between})"
     if pair.apart:
         advice = (
@@ -163,7 +177,7 @@ def _not_excluded(pair: Pair) -> Finding:
     return Finding("fcntl locks", Level.ERROR, found, _ELSEWHERE)
 
 
-Trial = Callable[[Pair], Finding]
+Trial = Callable[[Sides], Finding]
 #: In this order; each with what is said while it runs.
 TRIALS: Final[Sequence[tuple[str, Trial]]] = (
     ("hard links", hard_links),
@@ -177,7 +191,7 @@ TRIALS: Final[Sequence[tuple[str, Trial]]] = (
 )
 
 
-def run(pair: Pair, name: str, trial: Trial, mode: str | None) -> Finding:
+def run(pair: Sides, name: str, trial: Trial, mode: str | None) -> Finding:
     """Make one trial; what the file system refuses is a finding as well."""
     try:
         return trial(pair)
