@@ -24,6 +24,20 @@ class UsageError(SlurmbandError, ValueError):
     exit_code = 64
 
 
+class WorkersAtWork(UsageError):
+    """The database was to be replaced while workers may be using it."""
+
+    def __init__(self, workers: Iterable[str]) -> None:
+        self.workers = tuple(workers)
+        names = ", ".join(self.workers[:5])
+        more = f" and {len(self.workers) - 5} more" if len(self.workers) > 5 else ""
+        super().__init__(
+            f"these workers are alive, or it cannot be told that they are not: {names}{more}. End them "
+            "(`scancel`), and wait until `slurmband workers` or `squeue --me` shows none; or write "
+            "--force, if you know that none of them lives."
+        )
+
+
 # --- the user's graph and program ---------------------------------------------------------------
 
 
@@ -220,6 +234,17 @@ class DatabaseFault(EnvironmentFault):
         super().__init__(
             f"the database {path} cannot be used now: {said}. Look whether the disk or your quota is "
             "full, and whether the file system is there; then run the command again."
+        )
+
+
+class BackupRefused(EnvironmentFault):
+    """A backup that cannot be brought back."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        super().__init__(
+            f"the backup {path} cannot be used: {why}. Take another one: `slurmband doctor --restore` "
+            "lists them. Nothing was changed."
         )
 
 

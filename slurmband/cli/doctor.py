@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from slurmband.cli.common import DEFAULT_DB, Db, Json, print_json
+from slurmband.cli.common import DEFAULT_DB, DEFAULT_FORMAT, Db, Format, Json, print_json
+from slurmband.cli.restore import bring_back
 from slurmband.doctor.examination import Examination
 from slurmband.doctor.findings import Finding, Level
 from slurmband.errors import NotSafe, UsageError
@@ -28,7 +29,9 @@ def doctor(
     directory: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]", help="The directory; by default where --db is.", show_default=False
+            metavar="[DIR|BACKUP]",
+            help="The directory, by default where --db is; with --restore, the backup.",
+            show_default=False,
         ),
     ] = None,
     nodes: Annotated[
@@ -47,15 +50,31 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    restore: Annotated[
+        bool,
+        typer.Option(
+            "--restore", help="Bring back a backup of the database; without a name, list them."
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Restore although workers may be alive.")
+    ] = False,
     db: Db = DEFAULT_DB,
     as_json: Json = False,
+    table_format: Format = DEFAULT_FORMAT,
 ) -> None:
     """Look whether a band is safe in a directory: the file system, the machine, the database.
 
     Tries between two processes what slurmband rests on: links, locks, and that one sees what the other
     wrote. Takes some seconds, writes only into a folder of its own, and removes that. Run it where your
     jobs run. Ends with 73 if a band is not safe there.
+
+    With --restore, a backup takes the place of the database, which is kept. What happened after the
+    backup was taken is forgotten, and done again.
     """
+    if restore:
+        bring_back(path_of(db), directory, force=force, as_json=as_json, table_format=table_format)
+        return
     _end_orderly()
     examination = Examination(_layout(directory, db), mode)
     found = examination.run(nodes=nodes or nodes_of_job(os.environ) > 1, say=_say)

@@ -92,13 +92,18 @@ def schema_version(database: Path) -> int:
 
 def of_connection(connection: Connection) -> Soundness:
     """Examine what a connection sees."""
-    try:
-        rows = connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})").scalars().all()
-    except DBAPIError as error:
-        return Soundness(integrity=[str(error.orig)])
-    if rows != ["ok"]:
-        return Soundness(integrity=[str(row) for row in rows])  # further questions mean nothing
+    if damaged := damage(connection):
+        return Soundness(integrity=damaged)  # further questions mean nothing
     lost = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     tasks = connection.exec_driver_sql("SELECT count(*) FROM tasks").scalar_one()
     references = sorted({f"{row[0]} refers to {row[2]}" for row in lost})
     return Soundness([], references, invariants.broken(connection), int(tasks))
+
+
+def damage(connection: Connection) -> list[str]:
+    """Return what SQLite's own check says; empty: nothing."""
+    try:
+        rows = connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})").scalars().all()
+    except DBAPIError as error:
+        return [str(error.orig)]
+    return [] if rows == ["ok"] else [str(row) for row in rows]

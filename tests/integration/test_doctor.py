@@ -178,7 +178,7 @@ def waits_for_srun(pid: int) -> bool:
 
 def with_srun(band: Band) -> dict[str, str]:
     """Put a fake srun on PATH."""
-    commands = band.folder.parent / "bin"
+    commands = band.folder / "bin"
     commands.mkdir(exist_ok=True)
     srun = commands / "srun"
     fake = ROOT / "tests" / "fakes" / "fake_srun.py"
