@@ -45,7 +45,7 @@ class Sleeper:
     """
 
     def __init__(self, database: Path, place: Path, point: str) -> None:
-        host.PLACES = (str(place),)  # type: ignore[misc]  # it shares this with no other node
+        setattr(host, "PLACES", (str(place),))  # noqa: B010  # it shares this with no other node
         self._place = place
         self._point = point
         self._looks = 0
