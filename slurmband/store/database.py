@@ -25,13 +25,13 @@ from slurmband.errors import (
     DatabaseRefused,
 )
 from slurmband.locks import Lock
-from slurmband.locks.generations import PATIENCE, GenerationLock, announce
+from slurmband.locks.generations import PATIENCE, GenerationLock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import claim_anew
 from slurmband.mounts import find_mount
 from slurmband.store import generations
-from slurmband.store.file import copy_to, kept_mode, make_file, path_of, replace_by, uri
+from slurmband.store.file import copy_to, kept_mode, make_file, path_of, uri
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
@@ -171,28 +171,6 @@ class Store:
             return []
         with self._locked():
             return generations.remove_old(self.layout, self._link.generation)
-
-    def install(self, copy: Path) -> None:
-        """Go on from a copy of the database, such as a backup; whoever is at work does so, too.
-
-        Parameters
-        ----------
-        copy : Path
-            A whole database of slurmband; nobody may be writing to it.
-        """
-        self._mind_fork()
-        with self._ladder.hold() as still_mine:
-            if not isinstance(self._link, GenerationLock):
-                self.close()
-                self.layout.set_aside()
-                replace_by(copy, self.file)
-                return
-            number = self._link.generation
-            generations.install(self.layout, number + 1, copy)
-            if not still_mine():
-                raise CommitUnknown("the lock was taken away before the copy was in place")
-            self.layout.set_aside()
-            announce(str(self.layout.database_locks), number + 1, f"{copy} was installed")
 
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:
