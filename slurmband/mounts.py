@@ -1,16 +1,18 @@
-"""Which file system a path lies on, from the mount table; the only reader of ``mountinfo``.
+"""Which file system a path lies on, from the mount table, and whether other machines see it.
 
-Source: proc_pid_mountinfo(5).
+Sources: proc_pid_mountinfo(5), exports(5).
 """
 
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
+#: What this machine gives to others by NFS: as it is configured, and as it is in force.
+EXPORTS: Final = (Path("/etc/exports"), Path("/var/lib/nfs/etab"))
 LOCAL_FILE_SYSTEMS: Final = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs"}
     | {"tmpfs", "xfs", "zfs"}
@@ -31,11 +33,12 @@ class Mount:
     file_system: str
     options: tuple[str, ...]
     root: str = "/"  #: of what is mounted, the directory that is seen here
+    exported: bool = False  #: this machine is the file server that gives the path to others
 
     @property
     def local(self) -> bool:
         """Whether only this machine can see it; what is not known to be local is not."""
-        return self.file_system in LOCAL_FILE_SYSTEMS
+        return self.file_system in LOCAL_FILE_SYSTEMS and not self.exported
 
     @property
     def unsafe_options(self) -> tuple[str, ...]:
@@ -48,7 +51,9 @@ _UNKNOWN = Mount("?", "unknown", ())
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
-def find_mount(path: Path, *, mountinfo: Path = MOUNTINFO) -> Mount:
+def find_mount(
+    path: Path, *, mountinfo: Path = MOUNTINFO, exports: Sequence[Path] = EXPORTS
+) -> Mount:
     """Return the mount that `path` (or its nearest existing parent) lies on."""
     real = os.path.realpath(path)
     try:
@@ -61,7 +66,16 @@ def find_mount(path: Path, *, mountinfo: Path = MOUNTINFO) -> Mount:
         # A later line of the same mount point covers the earlier one.
         if inside and (best is _UNKNOWN or len(mount.point) >= len(best.point)):
             best = mount
-    return best
+    return replace(best, exported=any(_exports(table, real) for table in exports))
+
+
+def _exports(table: Path, real: str) -> bool:
+    try:
+        lines = table.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    points = [_plain(line.split()[0].strip('"')) for line in lines if line.strip()]
+    return any(real == point or real.startswith(point.rstrip("/") + "/") for point in points)
 
 
 def _parse(line: str) -> Mount:

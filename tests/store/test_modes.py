@@ -62,3 +62,33 @@ def test_options_that_keep_locks_from_other_nodes_are_told(tmp_path: Path) -> No
     found = find_mount(Path("/data/a.sqlite"), mountinfo=table)
 
     assert found.unsafe_options == ("nolock", "local_lock=all")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/data/lab *(rw,no_root_squash)",
+        '"/data/lab" node1(rw) node2(rw)',
+        "/data  10.0.0.0/8(ro)",
+        "/ *(rw)",
+    ],
+)
+def test_what_this_machine_gives_to_others_by_nfs_is_not_local(tmp_path: Path, line: str) -> None:
+    (tmp_path / "exports").write_text(f"# comment\n\n{line}\n")
+    table, exports = mountinfo(tmp_path), [tmp_path / "none", tmp_path / "exports"]
+
+    found = find_mount(Path("/data/lab/a.sqlite"), mountinfo=table, exports=exports)
+
+    assert (found.file_system, found.local) == ("ext4", False)
+
+
+def test_what_lies_beside_an_export_is_local(tmp_path: Path) -> None:
+    (tmp_path / "exports").write_text("/data/lab\\040two *(rw)\n/data/la *(rw)\n")
+    table, exports = mountinfo(tmp_path), [tmp_path / "exports"]
+
+    found = [
+        find_mount(Path(path), mountinfo=table, exports=exports).local
+        for path in ("/data/lab/a", "/data/lab two/a")
+    ]
+
+    assert found == [True, False]
