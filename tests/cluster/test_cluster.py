@@ -38,11 +38,9 @@ def test_a_node_sees_what_another_one_wrote(cluster: Cluster) -> None:
 
 
 def test_a_command_in_a_node_is_like_one_here(cluster: Cluster) -> None:
-    done = cluster.exec(
-        *(1, "sh", "-c", "cat; pwd; echo problem >&2; exit 7"), text="given\n", code=None
-    )
+    script = "cat; pwd; echo problem >&2; exit 7"
+    done = cluster.exec(1, "sh", "-c", script, folder=cluster.share, text="given\n", code=7)
 
-    assert done.returncode == 7
     assert done.stdout == f"given\n{cluster.share}\n"
     assert done.stderr == "problem\n"
 
