@@ -1,6 +1,7 @@
 """The cluster itself: its nodes share files, jobs and an array's database, and its faults are real."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -118,7 +119,10 @@ def test_clients_wait_for_a_restarted_server(cluster: Cluster) -> None:
     folder = cluster.make_folder("restart")
     cluster.do("nfs-stop")
     writing = cluster.start(2, "sh", "-c", "echo late >file", folder=folder)
-    wait_for(lambda: "D sh -c" in processes(cluster, 2), what="the writer waits for the server")
+    wait_for(
+        lambda: re.search("^D .*echo late", processes(cluster, 2), re.M),
+        what="the writer waits in the kernel for the server",
+    )
 
     cluster.do("nfs-start")
 
