@@ -2,10 +2,10 @@
 
 ``slurmband work tests/cluster/workload.py``, with ``WORKLOAD_TASKS`` tasks in ``WORKLOAD_LAYERS``
 layers, drawn from ``WORKLOAD_SEED``; each sleeps about ``WORKLOAD_SECONDS``. Every process appends to a
-file of its own in ``WORKLOAD_WITNESS``, and sends each line to the disk before it goes on: what it was
-told by the database (which reports were recorded or refused, what it may do next), and what its tasks
-did. Nothing of slurmband's own writing is involved, so that it can testify against it; see
-`tests.cluster.history`.
+file of its own in ``WORKLOAD_WITNESS``, named after its ``WORKLOAD_NODE`` and its pid, and sends each
+line to the disk before it goes on: what it was told by the database (which reports were recorded or
+refused, what it may do next), and what its tasks did. Nothing of slurmband's own writing is involved, so
+that it can testify against it; see `tests.cluster.history`.
 """
 
 import json
@@ -28,6 +28,7 @@ LAYERS: Final = "WORKLOAD_LAYERS"
 SEED: Final = "WORKLOAD_SEED"
 SECONDS: Final = "WORKLOAD_SECONDS"
 WITNESS: Final = "WORKLOAD_WITNESS"
+NODE: Final = "WORKLOAD_NODE"
 
 
 def layered(count: int, layers: int, seed: int) -> Graph:
@@ -85,7 +86,7 @@ class _Witness:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         host, pid = os.uname().nodename, os.getpid()
-        path = folder / f"{host}-{pid}-{uuid.uuid4().hex[:8]}.jsonl"
+        path = folder / f"{os.environ[NODE]}-{pid}-{uuid.uuid4().hex[:8]}.jsonl"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._claimed: dict[str, Any] = {}
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
