@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from slurmband.graphband.options import DEFAULT_DATABASE
+from slurmband.graphband.options import DEFAULT_DATABASE, resolve
 from slurmband.store.database import Store
 
-#: Seconds that a command at the terminal waits for the database's lock before it says who holds it.
-LOCK_TIMEOUT = 60.0
+#: Seconds that a command at the terminal waits for the database's lock before it says who holds it:
+#: so much longer than a lock of which nothing is heard is waited for.
+LONGER_THAN_PATIENCE = 30.0
 
 Db = Annotated[
     str,
@@ -41,7 +42,19 @@ DEFAULT_FORMAT = "simple"
 
 def open_store(database: str) -> Store:
     """Open an existing database, for a command that a person waits for."""
-    return Store(database, lock_timeout=LOCK_TIMEOUT)
+    return make_store(database, create=False)
+
+
+def make_store(database: str, *, mode: str | None = None, create: bool = True) -> Store:
+    """Open a database, and make it where there is none."""
+    patience = resolve({}).lock_patience
+    return Store(
+        database,
+        mode=mode,
+        create=create,
+        lock_timeout=patience + LONGER_THAN_PATIENCE,
+        lock_patience=patience,
+    )
 
 
 def show(

@@ -33,7 +33,8 @@ def prune(
     """Forget old history and events, and make the database smaller.
 
     Nothing changes for any task: states, dependencies and attempts stay. Lock files of processes that
-    are provably dead go as well. This is done by itself when a band has nothing left to do.
+    are provably dead go as well, and database files of generations that are over. This is done by itself
+    when a band has nothing left to do.
     """
     store = open_store(db)
     with store.transaction() as tx:
@@ -44,8 +45,9 @@ def prune(
             keep_attempts=keep_attempts,
         )
     locks = [file.name for file in remove_leftovers(store.layout.locks)]
+    generations = [file.name for file in store.remove_old_generations()]
     if as_json:
-        print_json(dataclasses.asdict(pruned) | {"locks": locks})
+        print_json(dataclasses.asdict(pruned) | {"locks": locks, "generations": generations})
     else:
         sys.stdout.write(
             f"{plural(pruned.statuses, 'history row')}, {plural(pruned.events, 'event')} and "
@@ -53,6 +55,8 @@ def prune(
         )
         if locks:
             sys.stdout.write(f"{plural(len(locks), 'lock file')} of dead processes removed.\n")
+        if generations:
+            sys.stdout.write(f"{plural(len(generations), 'old generation')} removed.\n")
 
 
 def add_to(app: typer.Typer) -> None:

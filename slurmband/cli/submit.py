@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from slurmband.cli.common import DEFAULT_DB, LOCK_TIMEOUT, Db, log_more, named, plural
+from slurmband.cli.common import DEFAULT_DB, Db, log_more, make_store, named, plural
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
 from slurmband.domain.graph import Graph
@@ -23,7 +23,6 @@ from slurmband.slurm.arrays import parse
 from slurmband.slurm.command import run as run_command
 from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store.database import Store
 from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
 from slurmband.store.registration import Budgets, Registered
@@ -172,7 +171,7 @@ def submit(
         o for o in line.sbatch if not o.startswith(("-o", "--output"))
     ]:
         sys.stderr.write(f"note: on --cluster {cluster} sbatch's options have no effect.\n")
-    store = Store(db, mode=mode, create=True, lock_timeout=LOCK_TIMEOUT)
+    store = make_store(db, mode=mode)
     budgets = Budgets(max_failed_retries, max_killed_retries)
     if growing:
         let_grow(store, budgets, now=SystemClock().now())

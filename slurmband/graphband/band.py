@@ -65,6 +65,11 @@ class Graphband(Generic[T]):
         Whether other workers stop claiming when a task has failed.
     heartbeat_interval, heartbeat_timeout : float
         Seconds between signs of life (15), and of silence after which to suspect a worker (60).
+    lock_patience : float
+        Seconds after which the lock of a shared database is given up if its holder, of whom nobody can
+        tell whether it is alive, does not change it (60).
+    backup_interval : float
+        Seconds between copies of the database (1800 in shared mode); 0: none.
     max_failed_retries, max_killed_retries : int
         How many further attempts after a failure (0), and after a death that is charged (3).
     has_more_jobs_ttl : float
@@ -114,6 +119,8 @@ class Graphband(Generic[T]):
         failure_policy: FailurePolicy | None = None,
         heartbeat_interval: float | None = None,
         heartbeat_timeout: float | None = None,
+        lock_patience: float | None = None,
+        backup_interval: float | None = None,
         max_failed_retries: int | None = None,
         max_killed_retries: int | None = None,
         has_more_jobs_ttl: float | None = None,
@@ -133,6 +140,8 @@ class Graphband(Generic[T]):
                 "failure_policy": failure_policy,
                 "heartbeat_interval": heartbeat_interval,
                 "heartbeat_timeout": heartbeat_timeout,
+                "lock_patience": lock_patience,
+                "backup_interval": backup_interval,
                 "max_failed_retries": max_failed_retries,
                 "max_killed_retries": max_killed_retries,
                 "has_more_jobs_ttl": has_more_jobs_ttl,
@@ -413,7 +422,11 @@ class Graphband(Generic[T]):
         """The database; opened, and made where there is none, when first asked for."""
         if self._store is None:
             self._store = Store(
-                self.options.db, mode=self.options.mode, create=True, db_lock=self._db_lock
+                self.options.db,
+                mode=self.options.mode,
+                create=True,
+                db_lock=self._db_lock,
+                lock_patience=self.options.lock_patience,
             )
         return self._store
 

@@ -210,6 +210,7 @@ class Life:
             with self._store.transaction() as tx:
                 pruning.prune(tx.connection)
             remove_leftovers(self._store.layout.locks)
+            self._store.remove_old_generations()
         except EnvironmentFault as fault:
             log.warning("old history was not pruned: %s", fault)
 

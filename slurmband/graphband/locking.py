@@ -68,7 +68,7 @@ class BandLocks:
             way = owned = GivenWay(given, lifetime)
             self.held.each_beat.append(owned.refresh)
         self.shared = UserLock(way, self.held)
-        guard = LadderWay(self.layout.database_lock, lambda timeout: store().guard(timeout))
+        guard = LadderWay(self.layout.database, lambda timeout: store().guard(timeout))
         self.database = UserLock(guard, self.held)
 
     def of_task(self, task: str | Task[Any], timeout: float | None) -> UserLock:

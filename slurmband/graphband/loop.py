@@ -220,6 +220,7 @@ class Loop(Generic[T]):
                 self._store,
                 interval=self._options.heartbeat_interval,
                 timeout=self._options.heartbeat_timeout,
+                backup_interval=self._options.seconds_between_backups(self._store.mode),
                 ask_slurm=self._slurm.ended,
                 clock=self._clock,
             )

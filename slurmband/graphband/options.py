@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from slurmband.errors import UsageError
+from slurmband.locks.generations import LEAST_PATIENCE, PATIENCE
 
 DEFAULT_DATABASE: Final = "slurmband.sqlite"
+#: Seconds between copies of a shared database.
+BACKUP_INTERVAL: Final = 1800.0
 FailurePolicy = Literal["continue", "stop"]
 
 
@@ -31,6 +34,12 @@ class Options:
     release_after : float
         Seconds from a SIGTERM until what the worker still holds is released, and the worker killed;
         below the site's KillWait, which is 30 s unless changed.
+    lock_patience : float
+        Seconds after which the lock of a shared database is given up if its holder, of whom nobody can
+        tell whether it is alive, does not change it; the database then goes on in a new generation.
+    backup_interval : float or None
+        Seconds between copies of the database that the workers keep; 0: none. None: half an hour in
+        shared mode, none in local mode.
     max_failed_retries, max_killed_retries : int or None
         None: as the band has it.
     has_more_jobs_ttl : float
@@ -51,6 +60,8 @@ class Options:
     heartbeat_interval: float = 15.0
     heartbeat_timeout: float = 60.0
     release_after: float = 15.0
+    lock_patience: float = PATIENCE
+    backup_interval: float | None = None
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
     has_more_jobs_ttl: float = 5.0
@@ -63,6 +74,15 @@ class Options:
             raise UsageError(
                 f"heartbeat_timeout ({self.heartbeat_timeout:g} s) must be above heartbeat_interval "
                 f"({self.heartbeat_interval:g} s), and both above 0: several beats belong in a timeout."
+            )
+        if not self.lock_patience >= LEAST_PATIENCE:
+            raise UsageError(
+                f"lock_patience is {self.lock_patience:g} s: below {LEAST_PATIENCE:g} s the lock of a "
+                "process that is only slow would be given up."
+            )
+        if self.backup_interval is not None and not self.backup_interval >= 0:
+            raise UsageError(
+                f"backup_interval is {self.backup_interval:g} s: write 0 for no backups."
             )
         if self.failure_policy not in ("continue", "stop"):
             raise UsageError(
@@ -80,6 +100,12 @@ class Options:
         for name in ("max_failed_retries", "max_killed_retries"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}: write 0 for no retry.")
+
+    def seconds_between_backups(self, mode: str) -> float:
+        """Return for how long a copy of a database of this mode is good; 0: none is taken."""
+        if self.backup_interval is not None:
+            return self.backup_interval
+        return BACKUP_INTERVAL if mode == "shared" else 0.0
 
 
 def resolve(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Options:
@@ -140,6 +166,8 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "heartbeat_interval": float,
     "heartbeat_timeout": float,
     "release_after": float,
+    "lock_patience": float,
+    "backup_interval": float,
     "max_failed_retries": int,
     "max_killed_retries": int,
     "has_more_jobs_ttl": float,

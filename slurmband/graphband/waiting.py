@@ -1,4 +1,4 @@
-"""Waiting for work without asking the database, and looking after the dead meanwhile."""
+"""Waiting for work without asking the database, and looking after the dead and the backups."""
 
 import logging
 import random
@@ -11,6 +11,7 @@ from slurmband.liveness.duty import Duty
 from slurmband.liveness.notice import Notice
 from slurmband.liveness.reaper import AskSlurm, Reaper
 from slurmband.processes import fate_of
+from slurmband.store.backups import back_up_if_due
 from slurmband.store.database import Store
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ class Lookout:
     store : Store
     interval, timeout : float
         Heartbeat interval and timeout in seconds.
+    backup_interval : float
+        Seconds between copies of the database; 0: none.
     ask_slurm : callable
     clock : Clock
     """
@@ -40,10 +43,13 @@ class Lookout:
         *,
         interval: float,
         timeout: float,
+        backup_interval: float,
         ask_slurm: AskSlurm,
         clock: Clock,
     ) -> None:
         layout = store.layout
+        self._store = store
+        self._backup_interval = backup_interval
         #: Key of the worker's present incarnation, which it does not look at.
         self.me: int | None = None
         self._interval = interval
@@ -83,8 +89,18 @@ class Lookout:
         if now < self._next_duty:
             return
         self._next_duty = now + self._interval
-        if self._duty.mine():
-            try:
-                self._reaper.run_once(me=self.me)
-            except EnvironmentFault as fault:
-                log.warning("nobody was looked after this time: %s", fault)
+        if not self._duty.mine():
+            return
+        try:
+            self._reaper.run_once(me=self.me)
+        except EnvironmentFault as fault:
+            log.warning("nobody was looked after this time: %s", fault)
+        self._back_up_if_due()
+
+    def _back_up_if_due(self) -> None:
+        if not self._backup_interval:
+            return
+        try:
+            back_up_if_due(self._store, self._backup_interval, now=self._clock.now())
+        except (EnvironmentFault, OSError) as fault:
+            log.warning("the database was not backed up this time: %s", fault)

@@ -19,8 +19,8 @@ from slurmband.locks.host import HostLock
 from slurmband.locks.link import LinkLock
 
 _ADVICE: Final = (
-    "It is never taken from a process that may be alive: if that process or its node is gone for good, "
-    "delete the lock file; otherwise wait."
+    "It is at work, or was a moment ago: a lock that its holder no longer changes is given up after a "
+    "while (SLURMBAND_LOCK_PATIENCE). Try again."
 )
 #: Asks freshly whether all locks are still held.
 StillMine = Callable[[], bool]

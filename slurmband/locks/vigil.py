@@ -1,4 +1,4 @@
-"""How long one waiter has seen a lock's holder neither beat nor move, by the waiter's own clock.
+"""How long one waiter has seen no change in a lock and its holder, by the waiter's own clock.
 
 Only what was seen by looking on time counts. If the waiter itself was held up between two looks
 (stopped, or waiting for the file server), the holder may have beaten meanwhile, and the count starts
@@ -19,36 +19,29 @@ class Vigil:
 
     Parameters
     ----------
-    read_beat : callable
-        Takes the key of a worker, returns its beat as it is now; None if it has no beat file.
     monotonic : callable
         The waiter's clock, in seconds.
     """
 
-    def __init__(
-        self, read_beat: Callable[[int], str | None], monotonic: Callable[[], float]
-    ) -> None:
-        self._read_beat = read_beat
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._seen: tuple[str, str | None] | None = None
+        self._seen: object = None
         self._since = 0.0
         self._last_look = float("-inf")
 
-    def over(self, record: str, worker: int, lifetime: float) -> bool:
+    def over(self, look: Callable[[], object], lifetime: float) -> bool:
         """Look once; say whether nothing has changed for the whole lifetime.
 
         Parameters
         ----------
-        record : str
-            What the lock file holds now.
-        worker : int
-            Key of the worker that holds the lock, as the record says.
+        look : callable
+            Returns what changes for as long as the holder lives: what the lock file holds, its beat.
         lifetime : float
-            Seconds for which the lock holds without a beat, as the record says.
+            Seconds for which the lock holds without a change.
         """
         longest_gap = max(LONGEST_GAP * lifetime, SHORTEST_GAP)
         asked = self._monotonic()
-        seen = (record, self._read_beat(worker))
+        seen = look()
         now = self._monotonic()  # the look itself may have waited for the file server
         late = asked - self._last_look > longest_gap or now - asked > longest_gap
         self._last_look = now

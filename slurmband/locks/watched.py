@@ -54,11 +54,11 @@ class WatchedLock(LinkLock):
     def __init__(self, lockfile: str, signs: Signs, *, clock: Clock | None = None) -> None:
         super().__init__(lockfile, timedelta(seconds=signs.lifetime), clock=clock)
         self._signs = signs
-        self._vigil = self._begin_vigil()
+        self._vigil = Vigil(self._clock.monotonic)
 
     def lock(self, timeout: float | timedelta | None = None) -> None:
         """Take the lock; AlreadyLockedError if this very thread holds it, by whatever object."""
-        self._vigil = self._begin_vigil()
+        self._vigil = Vigil(self._clock.monotonic)
         super().lock(timeout)
 
     def unlock(self, *, unconditionally: bool = False) -> None:
@@ -95,12 +95,12 @@ class WatchedLock(LinkLock):
         if owner == self._owner and f"{NOTES}{threading.get_native_id()}\n" in record:
             raise AlreadyLockedError(f"{self._lockfile} is held by this very thread")
         beats = beats_in(record)
-        if beats is not None and self._vigil.over(record, *beats):
+        if beats is not None and self._still(record, *beats):
             return f"it is frozen: no beat of worker {beats[0]} for {beats[1]:g} s"
         return super()._lost(record, owner)
 
-    def _begin_vigil(self) -> Vigil:
-        return Vigil(self._signs.read_beat, self._clock.monotonic)
+    def _still(self, record: str, worker: int, lifetime: float) -> bool:
+        return self._vigil.over(lambda: (record, self._signs.read_beat(worker)), lifetime)
 
 
 def beats_in(record: str) -> tuple[int, float] | None:

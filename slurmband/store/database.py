@@ -1,8 +1,8 @@
 """How a transaction reaches the file, in the two ways that are right.
 
 LOCAL: one connection per process, WAL with shared memory, under the node's lock. SHARED: under the
-lock of all nodes, open, ``locking_mode=EXCLUSIVE`` before the first access, WAL, one transaction,
-close; and only when the lock is still held after the close is the COMMIT believed.
+lock of all nodes, open the newest generation, ``locking_mode=EXCLUSIVE`` before the first access, WAL,
+one transaction, close; and only when the lock is still held after the close is the COMMIT believed.
 """
 
 import logging
@@ -25,11 +25,13 @@ from slurmband.errors import (
     DatabaseRefused,
 )
 from slurmband.locks import Lock
+from slurmband.locks.generations import PATIENCE, GenerationLock, announce
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import LinkLock, claim_anew
 from slurmband.mounts import find_mount
-from slurmband.store.file import copy_to, kept_mode, make_file, path_of, uri
+from slurmband.store import generations
+from slurmband.store.file import copy_to, kept_mode, make_file, path_of, replace_by, uri
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
@@ -68,6 +70,9 @@ class Store:
         The lock to use between nodes, instead of the one in the band's folder.
     lock_timeout : float, optional
         Seconds to wait for that lock; None: for ever, as workers do.
+    lock_patience : float, default 60
+        Seconds after which that lock is given up if its holder, who may be alive, does not change it:
+        then the database goes on in a new generation. At least 10.
     busy_timeout : float, default 60
         Seconds to wait for SQLite's own locks, and to try again what may be a passing fault.
 
@@ -88,11 +93,13 @@ class Store:
         create: bool = False,
         db_lock: Lock | None = None,
         lock_timeout: float | None = None,
+        lock_patience: float = PATIENCE,
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self.layout = Layout(path_of(database))
         self._db_lock = db_lock
         self._lock_timeout = lock_timeout
+        self._lock_patience = lock_patience
         self._busy_timeout = busy_timeout
         path = self.layout.database
         if not create and not path.exists():
@@ -100,6 +107,7 @@ class Store:
         self.mount = find_mount(path)
         self.mode = choose(path, forced=mode, kept=kept_mode(path), mount=self.mount)
         self._kept: Connection | None = None
+        self._make_files()
         self._open_for_this_process()
         self._prepare()
 
@@ -152,6 +160,38 @@ class Store:
                 self.close()
             yield still_mine
 
+    def copy(self, target: Path) -> None:
+        """Copy the whole database as it is now; the copy appears whole or not at all."""
+        with self._locked() as (connection, _):
+            copy_to(connection, target)
+
+    def remove_old_generations(self) -> list[Path]:
+        """Remove the database files that a newer generation has taken the place of; return them."""
+        if not isinstance(self._link, GenerationLock):
+            return []
+        with self._locked():
+            return generations.remove_old(self.layout, self._link.generation)
+
+    def install(self, copy: Path) -> None:
+        """Go on from a copy of the database, such as a backup; whoever is at work does so, too.
+
+        Parameters
+        ----------
+        copy : Path
+            A whole database of slurmband; nobody may be writing to it.
+        """
+        self._mind_fork()
+        with self._ladder.hold() as still_mine:
+            if not isinstance(self._link, GenerationLock):
+                self.close()
+                replace_by(copy, self.file)
+                return
+            number = self._link.generation
+            generations.install(self.layout, number + 1, copy)
+            if not still_mine():
+                raise CommitUnknown("the lock was taken away before the copy was in place")
+            announce(str(self.layout.database_locks), number + 1, f"{copy} was installed")
+
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:
             self._open_for_this_process()  # locks and connections do not cross a fork
@@ -163,6 +203,7 @@ class Store:
         """Hold the locks around a connection, and believe what was committed only after the close."""
         self._mind_fork()
         with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
+            self._find_generation()
             connection = self._connect()
             try:
                 yield connection, still_mine
@@ -204,14 +245,35 @@ class Store:
 
     def _open_for_this_process(self) -> None:
         self._pid = os.getpid()
-        self._engine = self._make_engine()
         self._of_parent = self._kept  # never closed: SQLite forbids it after a fork
         self._kept = None
-        path = self.layout.database
-        link = None
+        #: The file that SQLite opens: in shared mode, of the newest generation that was reached.
+        self.file = self.layout.database
+        self._link: Lock | None = None
         if self.mode is Mode.SHARED:
-            link = self._db_lock or LinkLock(str(self.layout.database_lock))
-        self._ladder = Ladder(HostLock(path), link, timeout=self._lock_timeout)
+            number = generations.present(self.layout)
+            self.file = self.layout.generation(number)
+            self._link = self._db_lock or GenerationLock(
+                str(self.layout.database_locks), number, patience=self._lock_patience
+            )
+        self._engine = self._make_engine()
+        self._ladder = Ladder(HostLock(self.layout.folder), self._link, timeout=self._lock_timeout)
+
+    def _find_generation(self) -> None:
+        """Go on to the file of the generation whose lock is held."""
+        if not isinstance(self._link, GenerationLock):
+            return
+        try:
+            file = generations.settle(self.layout, self._link.generation)
+        except OSError as error:
+            raise DatabaseFault(str(self.layout.database), str(error)) from error
+        except DatabaseRefused:
+            if not self._link.still_mine():
+                raise CommitUnknown("the lock was taken away before the transaction") from None
+            raise
+        if file != self.file:
+            self.file = file
+            self._engine = self._make_engine()
 
     def _connect(self) -> Connection:
         if self.mode is Mode.SHARED:
@@ -240,7 +302,7 @@ class Store:
                 time.sleep(0.05)
 
     def _make_engine(self) -> Engine:
-        path = self.layout.database
+        path = self.file
         engine = create_engine(
             # mode=rw: a database that was deleted under us is an error, not a new and empty one.
             URL.create("sqlite", database=uri(path), query={"mode": "rw", "uri": "true"}),
@@ -260,19 +322,30 @@ class Store:
 
         return engine
 
-    def _prepare(self) -> None:
-        """Make the file and its tables, or check that they are ones that we know."""
+    def _make_files(self) -> None:
+        """Make the folder and the file, where they are yet to be made."""
         path = self.layout.database
         try:
             self.layout.make()
+            if not path.exists():
+                if self.mode is Mode.SHARED:
+                    generations.make_first(self.layout)
+                else:
+                    make_file(path, self.mode)
+                choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
+            elif self.mode is Mode.SHARED and not path.is_symlink():
+                with LinkLock(str(self.layout.locks / "adopt.lock")):
+                    if not path.is_symlink():
+                        generations.adopt(self.layout)
         except OSError as error:
             raise DatabaseRefused(
                 f"cannot write beside {path} ({error.strerror}). "
                 "Choose a directory that you may write to, by --db or SLURMBAND_DB."
             ) from error
-        if not path.exists():
-            make_file(path, self.mode)
-            choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
+
+    def _prepare(self) -> None:
+        """Make the tables, or check that they are ones that we know."""
+        path = self.layout.database
         with self.read() as tx:
             version = _schema_version(tx.connection)
         if version > SCHEMA_VERSION:

@@ -13,7 +13,7 @@ class Layout:
     Parameters
     ----------
     database : Path
-        The SQLite file, such as ``slurmband.sqlite``.
+        ``slurmband.sqlite``: in local mode the SQLite file, in shared mode a link to its generation.
     """
 
     database: Path
@@ -29,9 +29,18 @@ class Layout:
         return self.folder / "locks"
 
     @property
-    def database_lock(self) -> Path:
-        """The lock of the database itself."""
-        return self.locks / "db.lock"
+    def database_locks(self) -> Path:
+        """What the names of the database's own locks begin with: ``db.1.lock``."""
+        return self.locks / "db"
+
+    @property
+    def generations(self) -> Path:
+        """The folder of the database's files in shared mode."""
+        return self.folder / "generations"
+
+    def generation(self, number: int) -> Path:
+        """The database file of one generation."""
+        return self.generations / f"{number}.sqlite"
 
     @property
     def global_lock(self) -> Path:
@@ -77,7 +86,7 @@ class Layout:
 
     @property
     def backups(self) -> Path:
-        """Copies of the database, as it was before each upgrade."""
+        """Copies of the database: of every so often, and as it was before each upgrade."""
         return self.folder / "backups"
 
     @property
@@ -87,7 +96,7 @@ class Layout:
 
     def make(self) -> None:
         """Make the folders that every process expects to find."""
-        for folder in (self.database_lock.parent, self.beats, self.journals, self.logs):
+        for folder in (self.locks, self.beats, self.journals, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         self.submissions.mkdir(exist_ok=True)
         for file in (self.notice, self.duty):

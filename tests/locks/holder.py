@@ -16,6 +16,7 @@ _HOLD = """
 import sys, time
 from pathlib import Path
 from flufl.lock import Lock
+from slurmband.locks.generations import GenerationLock
 from slurmband.locks.host import HostLock
 from slurmband.locks.link import LinkLock
 kind, path = sys.argv[1:]
@@ -23,7 +24,9 @@ if kind == "host":
     held = HostLock(Path(path), directory=Path(path).parent).hold()
     held.__enter__()
 else:
-    {"link": LinkLock, "stock": Lock}[kind](path).lock()
+    made = {"link": LinkLock, "stock": Lock, "generation": lambda stem: GenerationLock(stem, 1)}
+    lock = made[kind](path)
+    lock.lock()
 print("held", flush=True)
 time.sleep(600)
 """
@@ -44,7 +47,7 @@ class Holder:
     ----------
     path : Path
     kind : str
-        "link", "stock" (flufl's own), or "host".
+        "link", "stock" (flufl's own), "generation" (then `path` is the stem), or "host".
     """
 
     def __init__(self, path: Path, kind: str = "link") -> None:

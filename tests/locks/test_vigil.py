@@ -18,18 +18,18 @@ class Seen:
         self.record = "record"
         self.beat: str | None = "1"
         self.reading_takes = 0.0
-        self.vigil = Vigil(self._read, self.clock)
+        self.vigil = Vigil(self.clock)
 
-    def _read(self, _worker: int) -> str | None:
+    def _look(self) -> object:
         self.clock.forward(self.reading_takes)
-        return self.beat
+        return self.record, self.beat
 
     def look_for(self, seconds: float, *, every: float = 0.05) -> bool:
-        over = self.vigil.over(self.record, 7, LIFETIME)
+        over = self.vigil.over(self._look, LIFETIME)
         end = self.clock() + seconds
         while self.clock() + every <= end:
             self.clock.forward(every)
-            over = self.vigil.over(self.record, 7, LIFETIME)
+            over = self.vigil.over(self._look, LIFETIME)
         return over
 
 
@@ -86,4 +86,4 @@ def test_a_look_that_waited_for_the_file_server_starts_anew(seen: Seen) -> None:
 
 
 def test_the_first_look_says_nothing(seen: Seen) -> None:
-    assert not seen.vigil.over("record", 7, 0.1)
+    assert not seen.vigil.over(lambda: "record", 0.1)

@@ -191,7 +191,7 @@ def test_a_closed_store_opens_again_when_asked(bench: Bench) -> None:
 def test_shared_mode_never_makes_shared_memory(file: Path) -> None:
     store = Store(file, mode="shared", create=True)
     Bench(store).write("CREATE TABLE notes (text)")
-    shm, wal = Path(f"{file}-shm"), Path(f"{file}-wal")
+    shm, wal = Path(f"{store.file}-shm"), Path(f"{store.file}-wal")
 
     with store.transaction() as tx:
         tx.connection.exec_driver_sql("INSERT INTO notes VALUES ('one')")
@@ -271,7 +271,7 @@ def test_the_last_look_at_the_lock_comes_after_the_close(
     fading: tuple[Bench, FadingLock],
 ) -> None:
     bench, lock = fading
-    wal = Path(f"{bench.store.layout.database}-wal")
+    wal = Path(f"{bench.store.file}-wal")
     seen: list[bool] = []
 
     class Watching(Fading):

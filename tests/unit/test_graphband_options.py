@@ -20,6 +20,8 @@ EACH: list[tuple[str, str, Any, Any]] = [
     ("heartbeat_interval", "2.5", 2.5, 5.0),
     ("heartbeat_timeout", "90", 90.0, 30.0),
     ("release_after", "5", 5.0, 10.0),
+    ("lock_patience", "90", 90.0, 30.0),
+    ("backup_interval", "600", 600.0, 0.0),
     ("max_failed_retries", "3", 3, 0),
     ("max_killed_retries", "0", 0, 4),
     ("has_more_jobs_ttl", "0.5", 0.5, 0.0),
@@ -115,6 +117,8 @@ def test_a_variable_that_makes_no_sense_is_named(name: str, text: str) -> None:
     ("given", "words"),
     [
         ({"heartbeat_interval": 10.0, "heartbeat_timeout": 5.0}, r"heartbeat_timeout \(5 s\)"),
+        ({"lock_patience": 9.0}, "lock_patience is 9 s"),
+        ({"backup_interval": -1.0}, "backup_interval is -1 s"),
         ({"heartbeat_interval": 60.0}, r"heartbeat_interval \(60 s\)"),
         ({"failure_policy": "panic"}, "'panic': it is 'continue' or 'stop'"),
         ({"max_failed_retries": -1}, "max_failed_retries is -1: write 0"),
