@@ -6,9 +6,12 @@ until the time is over. What was done and the verdict are printed as JSON; the s
 wrong.
 """
 
+import argparse
+import json
 import os
 import random
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,10 +21,11 @@ from typing import Final
 
 from slurmband.domain.death import PATIENCE
 from tests.cluster import workload
-from tests.cluster.ground import Ground
+from tests.cluster.ground import Ground, LocalGround
 from tests.cluster.history import check
 from tests.cluster.nemesis import HOPELESS, Act, Nemesis, NoProgress, Watch
 from tests.cluster.records import History, copied, read_database, read_journals, read_witnesses
+from tests.cluster.uml import ClusterGround
 from tests.cluster.workload import Graph, layered
 
 #: How a worker ends that the nemesis killed.
@@ -38,6 +42,7 @@ class Plan:
     seed : int
         Of the graph and of the nemesis.
     tasks, layers : int
+        With layers about as wide as there are workers some always wait, and look after the dead.
     seconds : float
         How long a task takes, about.
     workers : int
@@ -50,7 +55,7 @@ class Plan:
 
     seed: int
     tasks: int = 600
-    layers: int = 12
+    layers: int = 50
     seconds: float = 0.3
     workers: int = 4
     interval: float = 1.0
@@ -245,3 +250,43 @@ def run(ground: Ground, plan: Plan, faults: Faults | None = None) -> Verdict:
         band.judge(verdict)
     verdict.seconds = round(time.monotonic() - start, 1)
     return verdict
+
+
+def main() -> int:
+    """Run bands until the time is over, print what became of them, and say whether all is well."""
+    given = _arguments()
+    ground = LocalGround(given.dir / "share", 3) if given.local else ClusterGround(given.dir, 3)
+    why_not = ground.up() if isinstance(ground, ClusterGround) else ""
+    if why_not:
+        print(f"no cluster: {why_not}", file=sys.stderr)
+        return 69
+    verdicts: list[Verdict] = []
+    end = time.monotonic() + 60 * given.minutes
+    try:
+        while not verdicts or (time.monotonic() < end and not verdicts[-1].wrong):
+            plan = Plan(given.seed + len(verdicts), tasks=given.tasks, seconds=given.seconds)
+            verdicts.append(run(ground, plan, None if given.calm else Nemesis.until_over))
+            print(verdicts[-1], file=sys.stderr)
+    finally:
+        ground.close()
+    ok = not any(verdict.wrong for verdict in verdicts)
+    print(json.dumps({"ok": ok, "bands": [verdict.as_json() for verdict in verdicts]}, indent=1))
+    return 0 if ok else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0, help="begin no band after (30)")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10_000, help="of the first")
+    parser.add_argument("--tasks", type=int, default=600, help="in each band (600)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="that a task takes, about (1)")
+    parser.add_argument("--dir", type=Path, default=Path("/tmp/slurmband-chaos"))
+    parser.add_argument(
+        "--local", action="store_true", help="processes of this machine, no kernels"
+    )
+    parser.add_argument("--calm", action="store_true", help="no nemesis")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -82,7 +82,7 @@ def keeper_command(workers: int, logs: Path) -> list[str]:
 class LocalGround:
     """Groups of processes of this machine: each can die or freeze as a whole, as a node would."""
 
-    lease = None
+    lease: float | None = None
 
     def __init__(self, share: Path, nodes: int) -> None:
         self.share = share

@@ -22,7 +22,7 @@ class ClusterGround:
     nodes : int
     """
 
-    lease = 10.0  # as scripts/cluster sets the server up
+    lease: float | None = 10.0  # as scripts/cluster sets the server up
 
     def __init__(self, folder: Path, nodes: int) -> None:
         self.share = folder / "share"
