@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from tests.cluster.lab import clean_environment
+
 KEEPER: Final = Path(__file__).with_name("keeper")
 
 
@@ -37,8 +39,17 @@ class Ground(Protocol):
 
     def keep(
         self, node: int, workers: int, logs: Path, environ: Mapping[str, str]
-    ) -> "subprocess.Popen[bytes]":
-        """Start a keeper on a node; it ends when its workers find nothing left to do."""
+    ) -> "subprocess.Popen[str]":
+        """Start a keeper on a node; it ends when its workers find nothing left to do.
+
+        Parameters
+        ----------
+        node, workers : int
+        logs : Path
+            Folder for what they print.
+        environ : mapping of str to str
+            To be added to what is there.
+        """
         ...
 
     def send(self, node: int, pid: int, number: signal.Signals) -> None:
@@ -87,7 +98,7 @@ class LocalGround:
     def __init__(self, share: Path, nodes: int) -> None:
         self.share = share
         self.nodes = nodes
-        self._keepers: dict[int, subprocess.Popen[bytes]] = {}
+        self._keepers: dict[int, subprocess.Popen[str]] = {}
 
     def make(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -95,12 +106,13 @@ class LocalGround:
 
     def keep(
         self, node: int, workers: int, logs: Path, environ: Mapping[str, str]
-    ) -> "subprocess.Popen[bytes]":
+    ) -> "subprocess.Popen[str]":
         self._keepers[node] = subprocess.Popen(
             keeper_command(workers, logs),
             cwd=self.share,
-            env=dict(environ),
+            env={**clean_environment(), **environ},
             start_new_session=True,
+            text=True,
         )
         return self._keepers[node]
 
