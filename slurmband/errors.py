@@ -24,6 +24,20 @@ class UsageError(SlurmbandError, ValueError):
     exit_code = 64
 
 
+class WorkersAtWork(UsageError):
+    """The database was to be replaced while workers may be using it."""
+
+    def __init__(self, workers: Iterable[str]) -> None:
+        self.workers = tuple(workers)
+        names = ", ".join(self.workers[:5])
+        more = f" and {len(self.workers) - 5} more" if len(self.workers) > 5 else ""
+        super().__init__(
+            f"these workers are alive, or it cannot be told that they are not: {names}{more}. End them "
+            "(`scancel`), and wait until `slurmband workers` or `squeue --me` shows none; or write "
+            "--force, if you know that none of them lives."
+        )
+
+
 # --- the user's graph and program ---------------------------------------------------------------
 
 
@@ -223,6 +237,17 @@ class DatabaseFault(EnvironmentFault):
         )
 
 
+class BackupRefused(EnvironmentFault):
+    """A backup that cannot be brought back."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        super().__init__(
+            f"the backup {path} cannot be used: {why}. Take another one: `slurmband doctor --restore` "
+            "lists them. Nothing was changed."
+        )
+
+
 class LockTimeout(EnvironmentFault):
     """A lock was not to be had in the time allowed."""
 
@@ -242,6 +267,24 @@ class LockLost(EnvironmentFault):
             "or cut off, for longer than the lock's lifetime, or somebody deleted the file. Others may "
             "have been at work meanwhile: look at what the lock guards, and do the work again."
         )
+
+
+class NotSafe(EnvironmentFault):
+    """A directory was examined, and a band is not safe there as it is."""
+
+    exit_code = 73
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        super().__init__(f"a band is not safe in {directory}: see the errors above.")
+
+
+class NoAnswer(EnvironmentFault):
+    """One side of a trial does not answer, or is gone."""
+
+
+class MoveFailed(EnvironmentFault):
+    """What one side of a trial was to do, the file system refused."""
 
 
 class SlurmMissing(EnvironmentFault):

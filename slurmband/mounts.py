@@ -30,6 +30,7 @@ class Mount:
     point: str
     file_system: str
     options: tuple[str, ...]
+    root: str = "/"  #: of what is mounted, the directory that is seen here
 
     @property
     def local(self) -> bool:
@@ -66,6 +67,12 @@ def find_mount(path: Path, *, mountinfo: Path = MOUNTINFO) -> Mount:
 def _parse(line: str) -> Mount:
     before, _, after = line.partition(" - ")
     fields, (file_system, _source, *super_options) = before.split(" "), after.split(" ", 2)
-    point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4])
+    point = _plain(fields[4])
     options: Sequence[str] = fields[5].split(",") + ",".join(super_options).split(",")
-    return Mount(point, file_system, tuple(option for option in options if option))
+    return Mount(
+        point, file_system, tuple(option for option in options if option), _plain(fields[3])
+    )
+
+
+def _plain(field: str) -> str:
+    return _OCTAL.sub(lambda code: chr(int(code[1], 8)), field)

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "retry": "slurmband.cli.retry",
     "cancel": "slurmband.cli.cancel",
     "prune": "slurmband.cli.prune",
+    "doctor": "slurmband.cli.doctor",
     "templates": "slurmband.cli.templates",
 }
 

@@ -2,17 +2,27 @@
 
 import json
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, print_json
 from slurmband.observe.status import status as look
 
+Now = Annotated[
+    bool,
+    typer.Option(
+        "--now", help="Count in the database itself, also if its workers must wait for it."
+    ),
+]
 
-def status(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
-    """Say how far the band is: tasks and workers, one count per state."""
-    found = look(open_store(db))
+
+def status(db: Db = DEFAULT_DB, now: Now = False, as_json: Json = False) -> None:
+    """Say how far the band is: tasks and workers, one count per state.
+
+    Of a database in shared mode this reads what its workers published last, and takes no lock.
+    """
+    found = look(db, open_store=open_store, now=now)
     if as_json:
         print_json(found)
     else:
@@ -21,8 +31,12 @@ def status(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
 
 def _lines(found: dict[str, Any]) -> list[str]:
     tasks, workers = found["tasks"], found["workers"]
+    where = f"mode {found['mode']}, on {found['file_system']}"
+    if found["generation"] not in (None, 1):
+        where += f", generation {found['generation']}"
     lines = [
-        f"database  {found['database']} (mode {found['mode']}, on {found['file_system']})",
+        f"database  {found['database']} ({where})",
+        *([f"as of     {found['as_of']}"] if found["as_of"] else []),
         *([f"graph     growing, {_producer(found)}"] if found["growing"] else []),
         f"tasks     {_counts(tasks, always=('completed',))}",
         f"workers   {_counts(workers, always=('alive',))}",

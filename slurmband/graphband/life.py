@@ -28,7 +28,8 @@ from slurmband.liveness.beats import Beats
 from slurmband.liveness.heartbeat import Heartbeat
 from slurmband.liveness.incarnation import Applicant
 from slurmband.liveness.journal import Journal
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import Notice, telling
+from slurmband.liveness.snapshot import Snapshots, survey
 from slurmband.locks.leftovers import remove_leftovers
 from slurmband.processes import fate_of, identify
 from slurmband.store import (
@@ -107,6 +108,7 @@ class Life:
         self._options = options
         self._clock = clock
         self._notice = Notice(store.layout.notice)
+        self.snapshots = Snapshots(store.layout.snapshot, clock.monotonic)
         self.pid = os.getpid()
         self.worker = self._join(element)
         self.journal = Journal(
@@ -194,12 +196,16 @@ class Life:
                     self._look_and_claim(tx, found, want=want, adopt=unknown)
                     to_tell = freed or unknown or (reports and not found.left)
                     newest = queries.newest_event(tx) if to_tell else 0
+                    due = found.claim is None or self.snapshots.due()
+                    surveyed = survey(tx) if due or self._store.mode is Mode.SHARED else None
                 break
             except (CommitUnknown, DatabaseFault) as fault:
                 unknown = unknown or isinstance(fault, CommitUnknown)
                 self._pause(fault)
         if newest:
             self._notice.ring(newest)
+        if surveyed is not None:
+            (self.snapshots.publish if due else self.snapshots.keep)(surveyed)
         if reports and found.finished:
             self._prune()
         return found
@@ -272,11 +278,9 @@ class Life:
         try:
             if reports:
                 found = self.round(reports, want=False)
-            with self._store.transaction() as tx:
+            with telling(self._store) as tx:
                 membership.leave(tx, self.worker, reason, now=self._clock.now())
-                newest = queries.newest_event(tx)
             Beats(self._store.layout.beats).end(self.worker.key)
-            self._notice.ring(newest)
             log.info("worker=%s left: %s", self.worker.name, reason)
         except WorkerLost as lost:
             found.refused.extend(held for held, _ in reports)

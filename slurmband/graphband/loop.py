@@ -30,6 +30,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]  # it iterates over nothing
+    """A bar without tqdm's thread, which would take signals that are masked during a transaction."""
+
+    monitor_interval = 0
+
+
 class Loop(Generic[T]):
     """What a Graphband does between its first claim and its leave; it may begin anew afterwards.
 
@@ -228,11 +234,16 @@ class Loop(Generic[T]):
         self._name = life.worker.name
         self.drain.listen(interrupts=self._interrupts)
         life.heartbeat.hear_signals()
-        life.heartbeat.on_beat = self._locks.beat
+        life.heartbeat.on_beat = lambda: self._at_beat(life)
         self._locks.worker_is(life.worker.key)
         atexit.register(self._at_exit)
         self.bar = None
         return life
+
+    def _at_beat(self, life: Life) -> None:
+        """Do what is to be done now and then, in the thread that hears the beats."""
+        self._locks.beat()
+        life.snapshots.flush()
 
     def _new_life(self, element: Element | None) -> Life:
         return Life(self._store, self._graph, self._options, self._clock, element)
@@ -280,7 +291,7 @@ class Loop(Generic[T]):
             _say_refused(held)
         if self.bar is None and found.total:
             defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
-            self.bar = tqdm(**(defaults | dict(self._tqdm_kwargs)))
+            self.bar = _Bar(**(defaults | dict(self._tqdm_kwargs)))
         if self.bar is not None and found.total:
             self.bar.total = found.total
             self.bar.n = found.completed

@@ -5,11 +5,12 @@ new name may stay unseen for half a minute.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slurmband.store import queries
+from slurmband.liveness.snapshot import Snapshots, survey
 from slurmband.store.database import Store, Transaction
 
 
@@ -54,8 +55,9 @@ class Notice:
 
 @contextmanager
 def telling(store: Store) -> Iterator[Transaction]:
-    """Open a write transaction after whose commit the waiting workers are told to look."""
+    """Open a write transaction after whose commit the waiting are told, workers and people."""
     with store.transaction() as tx:
         yield tx
-        newest = queries.newest_event(tx)
-    Notice(store.layout.notice).ring(newest)
+        found = survey(tx)
+    Notice(store.layout.notice).ring(found["sequence"])
+    Snapshots(store.layout.snapshot, time.monotonic).publish(found)

@@ -15,7 +15,7 @@ from slurmband.domain.workers import LOCAL_CLUSTER, Element, Worker
 from slurmband.errors import EnvironmentFault, WorkerMoved
 from slurmband.liveness import journal
 from slurmband.liveness.beats import Beats
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import telling
 from slurmband.store import membership, queries
 from slurmband.store.database import Store
 
@@ -128,7 +128,7 @@ class Reaper:
         worker, layout = verdict.worker, self.store.layout
         beats = Beats(layout.beats)
         try:
-            with self.store.transaction() as tx:
+            with telling(self.store) as tx:
                 revoked = membership.lose(
                     tx,
                     worker,
@@ -137,14 +137,12 @@ class Reaper:
                     journal=journal.read(layout.journals, worker.key),
                     now=self.now(),
                 )
-                newest = queries.newest_event(tx)
         except WorkerMoved:
             return Verdict(worker, verdict.evidence, None)
         except EnvironmentFault as fault:
             log.warning("worker=%s could not be judged: %s", worker.name, fault)
             return Verdict(worker, verdict.evidence, None)
         beats.end(worker.key)
-        Notice(layout.notice).ring(newest)
         for held, ending in revoked:
             log.warning(
                 "task=%s attempt=%d worker=%s %s: the worker is lost (%s)",

@@ -4,6 +4,9 @@ Beside the claim its file says which thread holds it, and whose beats keep it fr
 beats is held to be alive until it is proven dead. A worker loses its lock, too, when a waiter has seen
 its beats stand still for the lifetime: so a frozen worker keeps nobody waiting for ever, and one whose
 code keeps the interpreter busy keeps its lock, since its guardian beats.
+
+Of many whose patience ends at the same moment one may take such a lock away: who makes a file named
+after that very holder. The others begin to count anew, so that if this one freezes, too, another will.
 """
 
 import os
@@ -12,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from flufl.lock import AlreadyLockedError, NotLockedError
 
@@ -19,6 +23,9 @@ from slurmband.clock import Clock
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.locks.link import NOTES, LinkLock, Taken, claim_in, unlink
 from slurmband.locks.vigil import Vigil
+
+#: Ending, but for a number, of the file that gives the right to break a lock; beside its claim file.
+RIGHT: Final = ".break"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,13 @@ class WatchedLock(LinkLock):
     def __init__(self, lockfile: str, signs: Signs, *, clock: Clock | None = None) -> None:
         super().__init__(lockfile, timedelta(seconds=signs.lifetime), clock=clock)
         self._signs = signs
-        self._vigil = Vigil(self._clock.monotonic)
+        #: The file that gives this waiter the right to break the lock it sees.
+        self._right: str | None = None
+        self._begin_vigil(tries=0)
 
     def lock(self, timeout: float | timedelta | None = None) -> None:
         """Take the lock; AlreadyLockedError if this very thread holds it, by whatever object."""
-        self._vigil = Vigil(self._clock.monotonic)
+        self._begin_vigil(tries=0)
         super().lock(timeout)
 
     def unlock(self, *, unconditionally: bool = False) -> None:
@@ -95,9 +104,33 @@ class WatchedLock(LinkLock):
         if owner == self._owner and f"{NOTES}{threading.get_native_id()}\n" in record:
             raise AlreadyLockedError(f"{self._lockfile} is held by this very thread")
         beats = beats_in(record)
-        if beats is not None and self._still(record, *beats):
+        if beats is not None and self._still(record, *beats) and self._may_break(record):
             return f"it is frozen: no beat of worker {beats[0]} for {beats[1]:g} s"
         return super()._lost(record, owner)
+
+    def break_if_lost(self) -> bool:
+        """Remove the lock of a holder that has lost it; True if it is worth trying at once."""
+        try:
+            return super().break_if_lost()
+        finally:
+            if self._right is not None:
+                unlink(self._right)
+                self._right = None
+
+    def _may_break(self, record: str) -> bool:
+        """Whether, of all that would break this taking of the lock, it is this waiter's turn."""
+        right = f"{self._beside(claim_in(record) or '')}{RIGHT}{self._tries}"
+        try:
+            os.close(os.open(right, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            self._begin_vigil(tries=self._tries + 1)
+            return False
+        self._right = right
+        return self._record() == record  # and nobody but its holder can change that now
+
+    def _begin_vigil(self, *, tries: int) -> None:
+        self._vigil = Vigil(self._clock.monotonic)
+        self._tries = tries
 
     def _still(self, record: str, worker: int, lifetime: float) -> bool:
         return self._vigil.over(lambda: (record, self._signs.read_beat(worker)), lifetime)

@@ -1,15 +1,36 @@
 """How far a band is: counts of tasks and workers, and what stands in the way."""
 
+from collections.abc import Callable
 from typing import Any
 
-from slurmband.domain.states import wanted
+from slurmband.domain.states import TaskState, wanted
+from slurmband.errors import DatabaseMissing, DatabaseRefused
+from slurmband.liveness.snapshot import Survey, read, survey
+from slurmband.mounts import find_mount
 from slurmband.observe.times import iso
-from slurmband.store import growth, queries
 from slurmband.store.database import Store
+from slurmband.store.file import kept_mode, path_of
+from slurmband.store.generations import present
+from slurmband.store.layout import Layout
+from slurmband.store.modes import Mode
 
 
-def status(store: Store) -> dict[str, Any]:
+def status(
+    database: str, *, open_store: Callable[[str], Store], now: bool = False
+) -> dict[str, Any]:
     """Say how far a band is.
+
+    A shared database is not even opened where its workers have published a snapshot; nor is one that
+    this user may not write to.
+
+    Parameters
+    ----------
+    database : str
+        A path or a SQLAlchemy URL.
+    open_store : callable
+        Opens it, where that is needed.
+    now : bool, default False
+        Whether to ask the database in any case.
 
     Returns
     -------
@@ -18,26 +39,56 @@ def status(store: Store) -> dict[str, Any]:
         ``registered``; ``growing``: whether more tasks are to come, and the ``producer`` that makes
         them, or None; ``tasks``: ``total`` (of those still wanted) and one count per state;
         ``workers``: ``total`` and one count per status; ``submissions``; ``unservable``: requirements
-        of ready tasks that no live worker satisfies.
+        of ready tasks that no live worker satisfies; ``as_of``: when the snapshot was published, None
+        where the database was asked; ``generation`` of a shared database, else None.
+
+    Raises
+    ------
+    DatabaseMissing
+        If there is no such file.
     """
-    with store.read() as tx:
-        tasks = queries.counts(tx)
-        workers = queries.worker_counts(tx)
-        revision = queries.revision_row(tx)
-        submissions = queries.submission_rows(tx)
-        unservable = queries.unservable(tx)
-        grown = growth.look(tx)
+    layout = Layout(path_of(database))
+    mode = kept_mode(layout.database)
+    if mode is None:
+        raise DatabaseMissing(str(layout.database))
+    snapshot = read(layout.snapshot) if mode is Mode.SHARED and not now else None
+    if snapshot is None:
+        try:
+            with open_store(database).read() as tx:
+                found = survey(tx)
+        except DatabaseRefused:
+            snapshot = read(layout.snapshot)
+            if snapshot is None or now:
+                raise
+    if snapshot is not None:
+        found = snapshot
+    return (
+        _place(layout, mode)
+        | _counted(found)
+        | {"as_of": iso(layout.snapshot.stat().st_mtime) if snapshot is not None else None}
+    )
+
+
+def _place(layout: Layout, mode: Mode) -> dict[str, Any]:
+    mount = find_mount(layout.database)
     return {
-        "database": str(store.layout.database),
-        "mode": str(store.mode),
-        "file_system": store.mount.file_system,
-        "unsafe_options": list(store.mount.unsafe_options),
+        "database": str(layout.database),
+        "mode": str(mode),
+        "generation": present(layout) if mode is Mode.SHARED else None,
+        "file_system": mount.file_system,
+        "unsafe_options": list(mount.unsafe_options),
+    }
+
+
+def _counted(found: Survey) -> dict[str, Any]:
+    revision, tasks, workers = found["revision"], found["tasks"], found["workers"]
+    return {
         "revision": revision["number"] if revision else None,
         "registered": iso(revision["registered_at"]) if revision else None,
-        "growing": grown is not None and grown.growing,
-        "producer": grown.producer if grown else None,
-        "tasks": {"total": wanted(tasks)} | {str(state): n for state, n in tasks.items()},
-        "workers": {"total": sum(workers.values())} | {str(s): n for s, n in workers.items()},
+        "growing": found["growing"],
+        "producer": found["producer"],
+        "tasks": {"total": wanted({TaskState(s): n for s, n in tasks.items()})} | tasks,
+        "workers": {"total": sum(workers.values())} | workers,
         "submissions": [
             {
                 "array_job_id": row["array_job_id"],
@@ -49,7 +100,7 @@ def status(store: Store) -> dict[str, Any]:
                 "directory": row["directory"],
                 "error": row["error"],
             }
-            for row in submissions
+            for row in found["submissions"]
         ],
-        "unservable": unservable,
+        "unservable": found["unservable"],
     }

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from slurmband.errors import SlurmMissing
 
@@ -45,7 +46,6 @@ def run(arguments: Sequence[str], *, timeout: float = 30.0) -> Reply:
     SlurmMissing
         If it is not on PATH.
     """
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(_PRINTING)}
     try:
         done = subprocess.run(
             list(arguments),
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str], *, timeout: float = 30.0) -> Reply:
             text=True,
             errors="replace",
             timeout=timeout,
-            env=environ,
+            env=_environ(),
             check=False,
             stdin=subprocess.DEVNULL,
         )
@@ -62,3 +62,36 @@ def run(arguments: Sequence[str], *, timeout: float = 30.0) -> Reply:
     except subprocess.TimeoutExpired:
         return Reply(None, "", f"{arguments[0]} did not answer in {timeout:.0f} s")
     return Reply(done.returncode, done.stdout, done.stderr)
+
+
+def start(arguments: Sequence[str], *, stderr: IO[str]) -> "subprocess.Popen[str]":
+    """Start a SLURM command to talk with: srun carries lines to and from what it runs on other nodes.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Name and arguments.
+    stderr : file
+        Where its complaints go.
+
+    Raises
+    ------
+    SlurmMissing
+        If it is not on PATH.
+    """
+    try:
+        return subprocess.Popen(
+            list(arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            env=_environ(),
+        )
+    except FileNotFoundError as error:
+        raise SlurmMissing(arguments[0]) from error
+
+
+def _environ() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(_PRINTING)}

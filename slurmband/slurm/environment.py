@@ -41,6 +41,13 @@ def element_from(environ: Mapping[str, str]) -> Element | None:
     )
 
 
+def nodes_of_job(environ: Mapping[str, str]) -> int:
+    """Return how many nodes the job has that this process is in; 0 outside SLURM."""
+    if _number(environ, "SLURM_JOB_ID") is None:
+        return 0
+    return _number(environ, "SLURM_JOB_NUM_NODES") or _number(environ, "SLURM_NNODES") or 1
+
+
 def _number(environ: Mapping[str, str], name: str) -> int | None:
     text = environ.get(name, "")
     return int(text) if text.isdecimal() else None

@@ -25,13 +25,13 @@ from slurmband.errors import (
     DatabaseRefused,
 )
 from slurmband.locks import Lock
-from slurmband.locks.generations import PATIENCE, GenerationLock, announce
+from slurmband.locks.generations import PATIENCE, GenerationLock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
-from slurmband.locks.link import LinkLock, claim_anew
+from slurmband.locks.link import claim_anew
 from slurmband.mounts import find_mount
 from slurmband.store import generations
-from slurmband.store.file import copy_to, kept_mode, make_file, path_of, replace_by, uri
+from slurmband.store.file import copy_to, kept_mode, make_file, path_of, uri
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
@@ -172,26 +172,6 @@ class Store:
         with self._locked():
             return generations.remove_old(self.layout, self._link.generation)
 
-    def install(self, copy: Path) -> None:
-        """Go on from a copy of the database, such as a backup; whoever is at work does so, too.
-
-        Parameters
-        ----------
-        copy : Path
-            A whole database of slurmband; nobody may be writing to it.
-        """
-        self._mind_fork()
-        with self._ladder.hold() as still_mine:
-            if not isinstance(self._link, GenerationLock):
-                self.close()
-                replace_by(copy, self.file)
-                return
-            number = self._link.generation
-            generations.install(self.layout, number + 1, copy)
-            if not still_mine():
-                raise CommitUnknown("the lock was taken away before the copy was in place")
-            announce(str(self.layout.database_locks), number + 1, f"{copy} was installed")
-
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:
             self._open_for_this_process()  # locks and connections do not cross a fork
@@ -327,21 +307,31 @@ class Store:
         path = self.layout.database
         try:
             self.layout.make()
-            if not path.exists():
-                if self.mode is Mode.SHARED:
-                    generations.make_first(self.layout)
-                else:
-                    make_file(path, self.mode)
+            if not self._is_made():
+                with GenerationLock(str(self.layout.making_locks), 1, patience=self._lock_patience):
+                    if not self._is_made():
+                        self._make_file()
                 choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
-            elif self.mode is Mode.SHARED and not path.is_symlink():
-                with LinkLock(str(self.layout.locks / "adopt.lock")):
-                    if not path.is_symlink():
-                        generations.adopt(self.layout)
         except OSError as error:
             raise DatabaseRefused(
                 f"cannot write beside {path} ({error.strerror}). "
                 "Choose a directory that you may write to, by --db or SLURMBAND_DB."
             ) from error
+
+    def _is_made(self) -> bool:
+        path = self.layout.database
+        return path.exists() and (self.mode is Mode.LOCAL or path.is_symlink())
+
+    def _make_file(self) -> None:
+        path = self.layout.database
+        if path.exists():  # a plain file, where there should be a link
+            generations.adopt(self.layout)
+            return
+        self.layout.set_aside()  # of a band whose database was deleted
+        if self.mode is Mode.SHARED:
+            generations.make_first(self.layout)
+        else:
+            make_file(path, self.mode)
 
     def _prepare(self) -> None:
         """Make the tables, or check that they are ones that we know."""

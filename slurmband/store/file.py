@@ -2,9 +2,8 @@
 
 import os
 import secrets
-import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from slurmband.errors import DatabaseFault, DatabaseRefused, UsageError
+from slurmband.errors import DatabaseRefused, UsageError
 from slurmband.store.modes import APPLICATION_IDS, Mode
 
 
@@ -77,17 +76,6 @@ def make_file(path: Path, mode: Mode) -> None:
     with suppress(FileExistsError):
         os.link(unfinished, path)
     unfinished.unlink()
-
-
-def replace_by(copy: Path, path: Path) -> None:
-    """Put a copy of `copy` in the place of a local database that nobody has open."""
-    with closing(sqlite3.connect(path)) as connection:
-        (busy, *_pages) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise DatabaseFault(str(path), "somebody is reading it")
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    shutil.copyfile(copy, unfinished)
-    unfinished.replace(path)
 
 
 def copy_to(connection: Connection, target: Path) -> None:

@@ -53,12 +53,15 @@ def present(layout: Layout) -> int:
 
 
 def make_first(layout: Layout) -> None:
-    """Make an empty database and the link to it; of several makers the first one wins."""
+    """Make an empty database and the link to it.
+
+    The caller sees to it that only one process does so at a time.
+    """
     layout.generations.mkdir(exist_ok=True)
     number = 1 + max(_numbers(layout), default=0)  # what an earlier band left is not touched
     make_file(layout.generation(number), Mode.SHARED)
-    with suppress(FileExistsError):
-        os.symlink(_target(layout, number), layout.database)
+    layout.database.unlink(missing_ok=True)  # a link that leads nowhere
+    os.symlink(_target(layout, number), layout.database)
 
 
 def adopt(layout: Layout) -> None:

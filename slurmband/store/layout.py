@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class Layout:
     def database_locks(self) -> Path:
         """What the names of the database's own locks begin with: ``db.1.lock``."""
         return self.locks / "db"
+
+    @property
+    def making_locks(self) -> Path:
+        """What the names of the locks begin with under which the database is made."""
+        return self.locks / "make"
 
     @property
     def generations(self) -> Path:
@@ -75,6 +81,11 @@ class Layout:
         return self.folder / "duty"
 
     @property
+    def snapshot(self) -> Path:
+        """The file that says how far the band is, for who reads without a lock."""
+        return self.folder / "snapshot.json"
+
+    @property
     def logs(self) -> Path:
         """What the elements print."""
         return self.folder / "logs"
@@ -94,6 +105,19 @@ class Layout:
         """Directories that belong to one attempt each, made when asked for."""
         return self.folder / "attempts"
 
+    def set_aside(self) -> None:
+        """Move away what speaks of workers and attempts that the database does not have (any more).
+
+        Their numbers will be given out again, and an old journal would tell of attempts yet to be made.
+        """
+        speaking = [self.beats, self.journals, self.snapshot]
+        if not any(_has_something(path) for path in speaking):
+            return
+        aside = Path(tempfile.mkdtemp(prefix="set-aside-", dir=self.folder))
+        for path in filter(Path.exists, speaking):
+            path.rename(aside / path.name)
+        self.make()
+
     def make(self) -> None:
         """Make the folders that every process expects to find."""
         for folder in (self.locks, self.beats, self.journals, self.logs):
@@ -101,3 +125,7 @@ class Layout:
         self.submissions.mkdir(exist_ok=True)
         for file in (self.notice, self.duty):
             file.touch()
+
+
+def _has_something(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.exists()

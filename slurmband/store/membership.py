@@ -96,7 +96,9 @@ def check_alive(tx: Transaction, worker: Worker) -> None:
     """Raise `WorkerLost` if this incarnation was judged lost; it may not claim any more."""
     row = tx.connection.execute(
         select(workers.c.status, workers.c.reason).where(workers.c.key == worker.key)
-    ).one()
+    ).one_or_none()
+    if row is None:
+        raise WorkerLost(worker.name, "a backup was brought back, and is older than this worker")
     if row.status != WorkerStatus.ALIVE:
         raise WorkerLost(worker.name, row.reason)
 

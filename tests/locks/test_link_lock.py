@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -580,3 +580,75 @@ def test_stock_flufl_breaks_a_live_lock_when_it_looked_too_early(path: Path) -> 
 def test_stock_flufl_knows_no_fractions_of_a_second(path: Path) -> None:
     with pytest.raises(TypeError):
         Lock(str(path)).lock(timeout=0.5)  # type: ignore[arg-type,unused-ignore]  # the point
+
+
+def test_stock_flufl_lets_its_waiters_sleep_for_seconds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 200:
+            raise TimeOutError
+
+    with Holder(path, "stock"), monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", sleep)
+        with pytest.raises(TimeOutError):
+            Lock(str(path)).lock()
+
+    assert max(slept) > 1.5
+    assert sum(slept) / len(slept) > 0.8  # whoever gives it back and comes again is always quicker
+
+
+class LastMinuteOfSummer(Lock):
+    """Stock flufl.lock five seconds before the clocks go back in Berlin."""
+
+    def _now(self) -> datetime:
+        return datetime(2026, 10, 25, 2, 59, 55)  # as flufl has it
+
+
+AUTUMN = datetime(2026, 10, 25, 0, 59, 55, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+def test_stock_flufl_holds_an_hour_too_long_when_the_clocks_go_back(path: Path) -> None:
+    lock = LastMinuteOfSummer(str(path), lifetime=15)
+
+    lock.lock()
+
+    assert path.stat().st_mtime - AUTUMN == 15 + 3600
+    lock.unlock(unconditionally=True)
+
+
+def test_the_lock_of_the_dead_is_taken_whatever_its_time_says(path: Path) -> None:
+    with Holder(path) as holder:
+        holder.kill()
+    in_an_hour = time.time() + 3600
+    os.utime(path, (in_an_hour, in_an_hour))
+
+    lock = LinkLock(str(path))
+    lock.lock(timeout=0)
+
+    lock.unlock()
+
+
+def test_stock_flufl_believes_itself_the_holder_after_a_fork(path: Path) -> None:
+    lock = Lock(str(path))
+    lock.lock()
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.is_locked else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    lock.unlock()

@@ -14,7 +14,7 @@ from slurmband.errors import LockLost, LockTimeout, UsageError
 from slurmband.locks.held import Held
 from slurmband.locks.link import LinkLock
 from slurmband.locks.user import NoLock, UserLock
-from slurmband.locks.watched import Signs, WatchedLock, beats_in
+from slurmband.locks.watched import RIGHT, Signs, WatchedLock, beats_in
 from slurmband.locks.ways import FileWay
 from tests.fakes.clock import HandClock
 from tests.locks.holder import Holder
@@ -239,6 +239,67 @@ def test_the_lock_of_a_frozen_worker_is_taken_after_its_lifetime(
 
     assert LIFETIME <= sum(waiter.clock.slept) < LIFETIME + 1
     assert not lock.still_mine()
+
+
+def test_of_two_whose_patience_ends_at_once_one_breaks_the_lock(
+    path: Path, beats: dict[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen, first, second = Side(path, beats, worker=7), Side(path, beats), Side(path, beats)
+    frozen.lock().lock()
+    quick, rename = first.lock(), os.rename
+
+    def slow(source: str, target: str) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        with pytest.raises(LockTimeout):  # it saw the same for as long, and leaves it to the other
+            in_thread(second.lock(timeout=1.5 * LIFETIME).lock)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", slow)
+    in_thread(quick.lock)
+
+    assert second.clock.slept
+    assert len([name for name in left(path) if RIGHT in name]) == 0
+
+
+def test_a_breaker_that_freezes_leaves_it_to_the_next(path: Path, beats: dict[int, str]) -> None:
+    frozen, waiter = Side(path, beats, worker=7), Side(path, beats)
+    lock = frozen.lock()
+    lock.lock()
+    (claim,) = [name for name in left(path) if name != path.name]
+    (
+        path.parent / f"{claim}{RIGHT}0"
+    ).touch()  # another waiter's, and nothing was heard of it since
+
+    in_thread(waiter.lock().lock)
+
+    assert 2 * LIFETIME <= sum(waiter.clock.slept) < 2 * LIFETIME + 2
+    assert not lock.still_mine()
+
+
+def test_a_lock_that_changed_hands_before_the_right_to_break_it_was_had_is_left_alone(
+    path: Path, beats: dict[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    late = Side(path, beats)
+    holder = WatchedLock(str(path), Side(path, beats, worker=7).signs)
+    following = WatchedLock(str(path), Side(path, beats).signs)
+    holder.lock()
+    may_break = WatchedLock._may_break
+
+    def slow(lock: WatchedLock, record: str) -> bool:
+        monkeypatch.setattr(WatchedLock, "_may_break", may_break)
+        holder.unlock()
+        in_thread(following.lock)
+        monkeypatch.setattr(WatchedLock, "_take_away", lambda *_: pytest.fail("taken away"))
+        return may_break(lock, record)
+
+    monkeypatch.setattr(WatchedLock, "_may_break", slow)
+    with pytest.raises(LockTimeout):
+        in_thread(late.lock(timeout=2 * LIFETIME).lock)
+
+    monkeypatch.undo()
+    assert following.still_mine()
+    following.unlock()
 
 
 @pytest.mark.parametrize("last", [20, 60])

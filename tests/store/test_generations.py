@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,10 @@ from slurmband.locks import host
 from slurmband.locks.generations import announce
 from slurmband.store import generations
 from slurmband.store.database import Store
+from tests.integration.band import ROOT
+from tests.locks.holder import wait_for
 from tests.store.builders import Bench, task
+from tests.store.sleeper import BELIEVED, POINTS
 
 pytestmark = pytest.mark.integration
 
@@ -58,128 +62,50 @@ def through_the_link(file: Path) -> list[str]:
 
 # --- the sleeper --------------------------------------------------------------------------------
 
-_SLEEPER = """
-import sys
-from slurmband.errors import CommitUnknown
-from slurmband.locks import host
-from slurmband.locks.generations import GenerationLock
-from slurmband.store import database
-from slurmband.store.database import Store
 
-file, place, point = sys.argv[1:]
-host.PLACES = (place,)
-slept = False
-
-def sleep_at(here):
-    global slept
-    if here == point and not slept:
-        slept = True
-        print("asleep", flush=True)
-        sys.stdin.readline()
-
-def before(owner, name, here):
-    real = getattr(owner, name)
-    def wrapped(*args, **kwargs):
-        sleep_at(here)
-        return real(*args, **kwargs)
-    setattr(owner, name, wrapped)
-
-store = Store(file)
-looks = 0
-look = GenerationLock.still_mine
-def still_mine(lock):
-    global looks
-    looks += 1
-    sleep_at({1: "written", 2: "closed", 3: "believed"}.get(looks, ""))
-    mine = look(lock)
-    sleep_at({1: "looked", 2: "looked again"}.get(looks, ""))
-    return mine
-GenerationLock.still_mine = still_mine
-before(Store, "_find_generation", "locked")
-before(Store, "_connect", "generation known")
-before(Store, "_begin", "opened")
-before(Store, "_disconnect", "committed")
-
-def note():
-    with store.transaction() as tx:
-        sleep_at("begun")
-        found = tx.connection.exec_driver_sql("SELECT count(*) FROM notes WHERE text = 'sleeper'")
-        if not found.scalar_one():  # as a worker looks for its claim when a commit is unknown
-            tx.connection.exec_driver_sql("INSERT INTO notes VALUES ('sleeper')")
-try:
-    note()
-    print("believed", flush=True)
-except CommitUnknown as unknown:
-    print("unknown", flush=True)
-    note()
-print("done", store.file.name, flush=True)
-"""
-
-POINTS = (
-    "locked",
-    "generation known",
-    "opened",
-    "begun",
-    "written",
-    "looked",
-    "committed",
-    "closed",
-    "looked again",
-    "believed",
-)
-
-
-class Sleeper:
-    """A process on a node of its own that falls asleep at one point of its transaction."""
+class Asleep:
+    """A process on a node of its own that has fallen asleep at one point of its transaction."""
 
     def __init__(self, file: Path, point: str) -> None:
-        place = file.parent.parent / "elsewhere"
-        place.mkdir()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SLEEPER, str(file), str(place), point],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.says() == "asleep"
+        self._place = file.parent.parent / "elsewhere"
+        self._place.mkdir()
+        words = [sys.executable, "-m", "tests.store.sleeper", str(file), str(self._place), point]
+        self._process = subprocess.Popen(words, cwd=ROOT)
+        wait_for((self._place / "asleep").exists)
 
-    def says(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def wake_up(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+    def wake_up(self) -> list[str]:
+        """Return what it was told, and the file that it came to write to."""
+        (self._place / "awake").touch()
+        wait_for((self._place / "told").exists)
+        return (self._place / "told").read_text().split()
 
     def end(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
 
 @pytest.fixture
-def sleeper(store: Store, file: Path, request: pytest.FixtureRequest) -> Iterator[Sleeper]:
-    made = Sleeper(file, request.param)
+def sleeper(store: Store, file: Path, request: pytest.FixtureRequest) -> Iterator[Asleep]:
+    made = Asleep(file, request.param)
     yield made
     made.end()
 
 
 @pytest.mark.parametrize("sleeper", POINTS, indirect=True)
 def test_a_late_commit_is_neither_believed_nor_in_the_way(
-    request: pytest.FixtureRequest, store: Store, file: Path, sleeper: Sleeper
+    request: pytest.FixtureRequest, store: Store, file: Path, sleeper: Asleep
 ) -> None:
     point = request.node.callspec.params["sleeper"]
 
     note(store, "one")  # the sleeper's lock is given up
     known = "sleeper" in notes(store)
-    sleeper.wake_up()
-    told = sleeper.says()
-    assert told == ("believed" if point in ("looked again", "believed") else "unknown")
-    if told == "believed":
-        assert known  # it was in the file before the generation ended
-    else:
-        assert sleeper.says() == "done 2.sqlite"
+    told, its_file = sleeper.wake_up()
     note(store, "two")
+
+    if point in BELIEVED:
+        assert (told, known) == ("believed", True)  # it was in the file before the generation ended
+    else:
+        assert (told, its_file) == ("unknown", "2.sqlite")
 
     assert sorted(notes(store)) == ["one", "sleeper", "two"]
     assert through_the_link(file) == notes(store)
@@ -190,7 +116,7 @@ def test_a_late_commit_is_neither_believed_nor_in_the_way(
 
 @pytest.mark.parametrize("sleeper", ["begun", "committed"], indirect=True)
 def test_a_sleeper_that_never_wakes_up_costs_its_transaction_at_most(
-    request: pytest.FixtureRequest, store: Store, sleeper: Sleeper
+    request: pytest.FixtureRequest, store: Store, sleeper: Asleep
 ) -> None:
     note(store, "one")
     sleeper.end()
@@ -202,14 +128,12 @@ def test_a_sleeper_that_never_wakes_up_costs_its_transaction_at_most(
 
 @pytest.mark.parametrize("sleeper", ["begun"], indirect=True)
 def test_a_sleeper_whose_generation_was_pruned_goes_on_in_the_newest(
-    store: Store, file: Path, sleeper: Sleeper
+    store: Store, file: Path, sleeper: Asleep
 ) -> None:
     note(store, "one")
     assert [old.name for old in store.remove_old_generations()] == ["1.sqlite"]
 
-    sleeper.wake_up()
-
-    assert [sleeper.says(), sleeper.says()] == ["unknown", "done 2.sqlite"]
+    assert sleeper.wake_up() == ["unknown", "2.sqlite"]
     assert sorted(notes(store)) == ["one", "sleeper"]
 
 
@@ -365,53 +289,25 @@ def test_a_file_put_in_the_place_of_the_link_is_refused(store: Store, file: Path
         note(store, "one")
 
 
-def test_of_two_makers_one_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["local", "shared"])
+def test_of_many_makers_one_makes_it(file: Path, mode: str) -> None:
     file.parent.mkdir()
-    symlink = os.symlink
+    made: list[Store] = []
 
-    def slow(source: str, target: str) -> None:
-        monkeypatch.setattr(os, "symlink", symlink)
-        Bench(Store(file, mode="shared", create=True)).write("CREATE TABLE notes (text)")
-        symlink(source, target)
+    def make() -> None:
+        made.append(Store(file, mode=mode, create=True))
 
-    monkeypatch.setattr(os, "symlink", slow)
-    late = Store(file, mode="shared", create=True)
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
 
-    assert notes(late) == []
-
-
-# --- going on from a copy -----------------------------------------------------------------------
-
-
-@pytest.fixture(params=["local", "shared"])
-def band(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    made = Store(tmp_path / "slurmband.sqlite", mode=request.param, create=True)
-    Bench(made).write("CREATE TABLE notes (text)")
-    return made
-
-
-def test_a_copy_takes_the_place_of_the_database(band: Store, tmp_path: Path) -> None:
-    note(band, "one")
-    band.close()
-    copy = Path(shutil.copy(band.file, tmp_path / "copy"))
-    note(band, "two")
-
-    band.install(copy)
-
-    assert notes(band) == ["one"]
-    assert notes(Store(band.layout.database)) == ["one"]
-
-
-def test_whoever_is_at_work_in_shared_mode_goes_on_from_the_copy(
-    store: Store, file: Path, tmp_path: Path
-) -> None:
-    other = Store(file)
-    note(store, "one")
-    copy = Path(shutil.copy(store.file, tmp_path / "copy"))
-
-    note(other, "taken back")
-    store.install(copy)
-    note(other, "two")
-
-    assert notes(store) == ["one", "two"]
-    assert store.file == other.file
+    Bench(made[0]).write("CREATE TABLE notes (text)")
+    for number, store in enumerate(made):
+        note(store, str(number))
+    assert notes(made[-1]) == ["0", "1", "2", "3"]
+    folder = made[0].layout.generations
+    assert (mode == "local" and not folder.exists()) or os.listdir(folder) == ["1.sqlite"]
+    for store in made:
+        store.close()

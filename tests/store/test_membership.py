@@ -315,3 +315,15 @@ def test_a_listing_shows_what_each_worker_holds_and_completed(graph: Bench) -> N
 
     shown = [(row["worker"], row["tasks"], row["completed"], row["labels"]) for row in listed]
     assert shown == [("alice", ["boil"], 1, []), ("bob", [], 0, ["oven"])]
+
+
+def test_a_worker_that_a_backup_does_not_know_is_lost(graph: Bench) -> None:
+    alice = graph.worker()
+    graph.write("DELETE FROM events")
+    graph.write("DELETE FROM workers")
+
+    with (
+        pytest.raises(WorkerLost, match="a backup was brought back"),
+        graph.store.transaction() as tx,
+    ):
+        membership.check_alive(tx, alice)

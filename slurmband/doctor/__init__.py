@@ -1,0 +1,1 @@
+"""Looks after the place where a band lies: tries the file system, examines what is there."""

@@ -1,0 +1,122 @@
+"""The snapshot: how far the band is, in a small file that anybody may read without a lock.
+
+Who commits also publishes, every few seconds at most. What came too soon after another snapshot is kept,
+and published at the next beat, if nobody has published anything newer by then: so the file is never
+behind for longer than a heartbeat interval, however long the tasks are.
+"""
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from slurmband.store import growth, queries
+from slurmband.store.database import Transaction
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two snapshots, unless there may be none to come for long.
+EVERY: Final = 3.0
+
+#: What `survey` returns.
+Survey = dict[str, Any]
+
+
+def survey(tx: Transaction) -> Survey:
+    """Count what people ask for first, all as of one moment.
+
+    Returns
+    -------
+    dict
+        ``sequence`` of the newest event; ``tasks`` and ``workers``: one count per state; ``revision``
+        and ``submissions``: rows; ``unservable``: requirements of ready tasks that no live worker
+        satisfies; ``growing`` and ``producer``. All of it can be written as JSON.
+    """
+    grown = growth.look(tx)
+    return {
+        "sequence": queries.newest_event(tx),
+        "tasks": {str(state): count for state, count in queries.counts(tx).items()},
+        "workers": {str(status): count for status, count in queries.worker_counts(tx).items()},
+        "revision": queries.revision_row(tx),
+        "submissions": queries.submission_rows(tx),
+        "unservable": queries.unservable(tx),
+        "growing": grown is not None and grown.growing,
+        "producer": grown.producer if grown else None,
+    }
+
+
+class Snapshots:
+    """The file, and what this process has to publish in it.
+
+    Parameters
+    ----------
+    file : Path
+        Its folder must exist.
+    monotonic : callable
+        This process's own clock, in seconds.
+    """
+
+    def __init__(self, file: Path, monotonic: Callable[[], float]) -> None:
+        self._file = file
+        self._monotonic = monotonic
+        self._kept: Survey | None = None
+        self._seen: tuple[int, int] | None = None
+        self._since = float("-inf")
+
+    def due(self) -> bool:
+        """Whether nobody has published for a while, as far as this process has looked."""
+        now = self._monotonic()
+        if now - self._since < EVERY:
+            return False
+        self._since = now
+        seen, self._seen = self._seen, _signature(self._file)
+        return seen is None or seen == self._seen
+
+    def keep(self, found: Survey) -> None:
+        """Keep what a transaction found for the next `flush`."""
+        self._kept = found
+
+    def flush(self) -> None:
+        """Publish what was kept."""
+        kept = self._kept
+        if kept is not None:
+            self.publish(kept)
+
+    def publish(self, found: Survey) -> None:
+        """Publish what a transaction found, after its commit, unless something newer is published."""
+        self._kept = None
+        newest = read(self._file)
+        if newest is not None and newest["sequence"] > found["sequence"]:
+            return
+        unfinished = self._file.with_name(f".{self._file.name}.{secrets.token_hex(6)}")
+        try:
+            unfinished.write_text(json.dumps(found))
+            unfinished.replace(self._file)
+        except OSError as error:  # people see an older one; nothing else depends on it
+            log.warning("no snapshot was published: %s", error)
+            unfinished.unlink(missing_ok=True)
+        self._seen = _signature(self._file)
+
+
+def read(file: Path) -> Survey | None:
+    """Read the newest snapshot; None where there is none that can be read."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _signature(file: Path) -> tuple[int, int] | None:
+    try:
+        descriptor = os.open(file, os.O_RDONLY)  # an open goes to the file server
+    except OSError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        return found.st_ino, found.st_mtime_ns
+    finally:
+        os.close(descriptor)
