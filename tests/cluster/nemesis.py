@@ -4,11 +4,12 @@ Where work stands it reads from the workers' own files. What it did, and when, i
 decides kind and target, as far as the same workers are there again.
 """
 
+import os
 import random
 import re
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,8 @@ class Fault(StrEnum):
 #: Those that need a file server and a network.
 OF_THE_NETWORK: Final = frozenset({Fault.CUT_NODE, Fault.RESTART_SERVER})
 CUT_FOR: Final = 20.0
+#: Seconds for which to look out for one who is about to report.
+WAIT_FOR_A_REPORT: Final = 5.0
 #: Seconds without any progress after which a band is held not to recover.
 HOPELESS: Final = 180.0
 
@@ -61,15 +64,21 @@ class Watch:
         files = self._witness.glob("*.jsonl")
         return sum(len(re.findall(rb'"recorded": \{"', file.read_bytes())) for file in files)
 
-    def busy(self) -> list[tuple[str, int, int]]:
-        """Return file, node and pid of whoever is in a task, as far as their files tell."""
+    def busy(self, *what: str) -> list[tuple[str, int, int]]:
+        """Return file, node and pid of those whose last line is one of `what`."""
         found = []
         for file in sorted(self._witness.glob("*.jsonl")):
-            last = file.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
-            if b'"began"' in last:
+            last = re.search(rb'"what": "(\w+)"', _last_line(file))
+            if last is not None and last[1].decode() in what:
                 node, pid, _ = file.stem.split("-")
                 found.append((file.stem, int(node), int(pid)))
         return found
+
+
+def _last_line(file: Path) -> bytes:
+    with file.open("rb") as lines:
+        lines.seek(max(0, os.fstat(lines.fileno()).st_size - 4096))
+        return lines.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
 
 
 class Nemesis:
@@ -170,7 +179,8 @@ class Nemesis:
     def _kill_node(self) -> str:
         node = self._some_node()
         self._ground.kill(node)
-        self._dead |= {file for file, where, _ in self._watch.busy() if where == node}
+        left = self._watch.busy("began", "ended", "reports")
+        self._dead |= {file for file, where, _ in left if where == node}
         time.sleep(self._dice.uniform(0.0, self._lost_after))
         self._ground.boot(node)
         self._revive(node)
@@ -208,13 +218,15 @@ class Nemesis:
         return self._dice.randint(1, self._ground.nodes)
 
     def _somebody(self) -> tuple[str, int, int]:
-        """Return one who is in a task: who is not has little to lose."""
-        deadline = time.monotonic() + HOPELESS
+        """Return one who is in a task, or between its end and the word that it is recorded."""
+        wanted = self._dice.choice([("began",), ("ended", "reports")])
+        patience, deadline = time.monotonic() + WAIT_FOR_A_REPORT, time.monotonic() + HOPELESS
         while True:
-            busy: Collection[tuple[str, int, int]] = self._watch.busy()
-            alive = [who for who in busy if who[0] not in self._dead]
-            if alive:
-                return self._dice.choice(alive)
+            busy = [who for who in self._watch.busy(*wanted) if who[0] not in self._dead]
+            if busy:
+                return self._dice.choice(busy)
+            if time.monotonic() > patience:
+                wanted = ("began", "ended", "reports")
             if time.monotonic() > deadline:
                 raise NoProgress("nobody is in a task")
-            time.sleep(0.1)
+            time.sleep(0.01)
