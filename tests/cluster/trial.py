@@ -75,8 +75,8 @@ class Verdict:
         Outcome and reason -> how many.
     refused : int
         Late reports that workers were told to be refused.
-    generations : int
-        Files of the database that were current one after the other.
+    generation : int
+        Which generation of the database was current at the end.
     """
 
     plan: Plan
@@ -86,7 +86,7 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     refused: int = 0
-    generations: int = 1
+    generation: int = 1
 
     def as_json(self) -> dict[str, object]:
         """Return what `json` can write."""
@@ -193,8 +193,7 @@ class Band:
             Counter(f"{x.outcome} ({x.reason or ''})" for x in database.attempts.values())
         )
         verdict.refused = sum(len(line.of.get("refused", ())) for line in history.lines)
-        generations = self.database.with_name("slurmband.sqlite.d") / "generations"
-        verdict.generations = len(list(generations.glob("*.sqlite"))) or 1
+        verdict.generation = int(self.database.resolve().stem)
 
     def _odd_statuses(self) -> list[str]:
         statuses = self.logs / "statuses"
