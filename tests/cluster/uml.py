@@ -1,0 +1,59 @@
+"""The cluster of ``scripts/cluster`` as a ground: kernels of their own, and one real NFS server."""
+
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster.ground import keeper_command
+from tests.cluster.lab import Cluster
+
+
+class ClusterGround:
+    """Nodes that are User Mode Linux kernels.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        One that is up.
+    """
+
+    lease: float | None = 10.0  # as scripts/cluster sets the server up
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.share = cluster.share
+        self.nodes = len(cluster.nodes)
+
+    def make(self, folder: Path) -> None:
+        self._cluster.exec(1, "sh", "-c", 'rm -rf "$0" && mkdir -p "$0"', folder)
+
+    def keep(
+        self, node: int, workers: int, logs: Path, environ: Mapping[str, str]
+    ) -> "subprocess.Popen[str]":
+        settings = [f"{name}={value}" for name, value in environ.items()]
+        return self._cluster.start(node, "env", *settings, *keeper_command(workers, logs))
+
+    def send(self, node: int, pid: int, number: signal.Signals) -> None:
+        self._cluster.exec(node, "sh", "-c", f"kill -{number.value} {pid} || true")
+
+    def kill(self, node: int) -> None:
+        self._cluster.do("kill", node)
+
+    def boot(self, node: int) -> None:
+        self._cluster.do("boot", node)
+
+    def freeze(self, node: int) -> None:
+        self._cluster.do("freeze", node)
+
+    def thaw(self, node: int) -> None:
+        self._cluster.do("thaw", node)
+
+    def cut(self, node: int) -> None:
+        self._cluster.do("cut", node)
+
+    def join(self, node: int) -> None:
+        self._cluster.do("join", node)
+
+    def restart_server(self) -> None:
+        self._cluster.do("nfs-restart")
