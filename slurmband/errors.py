@@ -221,6 +221,10 @@ class EnvironmentFault(SlurmbandError):
     exit_code = 67
 
 
+#: What a person can do about a file that cannot be written.
+_LOOK = "Look whether the disk or your quota is full, and whether the file system is there"
+
+
 class DatabaseRefused(EnvironmentFault):
     """The file is there and must not be used as asked (or is no database of ours)."""
 
@@ -232,8 +236,19 @@ class DatabaseFault(EnvironmentFault):
         self.path = path
         self.said = said
         super().__init__(
-            f"the database {path} cannot be used now: {said}. Look whether the disk or your quota is "
-            "full, and whether the file system is there; then run the command again."
+            f"the database {path} cannot be used now: {said}. {_LOOK}. A worker keeps what it has to "
+            "report, and goes on by itself; run a command again."
+        )
+
+
+class JournalFault(EnvironmentFault):
+    """A worker's journal cannot be written."""
+
+    def __init__(self, path: str, said: str) -> None:
+        self.path = path
+        self.said = said
+        super().__init__(
+            f"the journal {path} cannot be written now: {said}. {_LOOK}. The worker goes on by itself."
         )
 
 
@@ -345,7 +360,10 @@ class CommitUnknown(EnvironmentFault):
     """A transaction may or may not be in the database; look again before acting on it."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"the outcome of a transaction is unknown ({why}). Run the command again.")
+        super().__init__(
+            f"the outcome of a transaction is unknown ({why}). A worker looks for itself; run a command "
+            f"again. If this comes again and again: {_LOOK[0].lower()}{_LOOK[1:]}."
+        )
 
 
 # --- races: correct, expected, and nobody's fault ------------------------------------------------

@@ -6,7 +6,7 @@ import traceback
 from slurmband.domain.attempts import Ending, Outcome, Reason
 
 COMPLETED = Ending(Outcome.COMPLETED)
-#: A worker that was interrupted hands its task back unharmed.
+#: A worker that was interrupted, or asked to leave, hands its task back unharmed.
 INTERRUPTED = Ending(Outcome.RELEASED, Reason.DRAINED)
 
 

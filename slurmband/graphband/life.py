@@ -4,7 +4,8 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from slurmband.clock import Clock
@@ -20,6 +21,7 @@ from slurmband.errors import (
     FingerprintsChanged,
     GraphChanged,
     GraphError,
+    JournalFault,
     WorkerLost,
 )
 from slurmband.graphband.options import Options
@@ -110,6 +112,7 @@ class Life:
         self._notice = Notice(store.layout.notice)
         self.snapshots = Snapshots(store.layout.snapshot, clock.monotonic)
         self.pid = os.getpid()
+        self._doubts = 0
         self.worker = self._join(element)
         self.journal = Journal(
             store.layout.journals, self.worker.key, durable=store.mode is Mode.SHARED
@@ -148,6 +151,7 @@ class Life:
                         joined = incarnation.join(
                             tx, self._store.layout, applicant, fate_of=fate_of, now=now
                         )
+                self._doubts = 0
                 return joined
             except (CommitUnknown, DatabaseFault) as fault:
                 self._pause(fault)
@@ -202,6 +206,9 @@ class Life:
             except (CommitUnknown, DatabaseFault) as fault:
                 unknown = unknown or isinstance(fault, CommitUnknown)
                 self._pause(fault)
+                with suppress(JournalFault):  # it may take what the database does not
+                    self.journal.settle()
+        self._doubts = 0
         if newest:
             self._notice.ring(newest)
         if surveyed is not None:
@@ -217,12 +224,30 @@ class Life:
                 pruning.prune(tx.connection)
             remove_leftovers(self._store.layout.locks)
             self._store.remove_old_generations()
-        except EnvironmentFault as fault:
+        except (EnvironmentFault, OSError) as fault:
             log.warning("old history was not pruned: %s", fault)
 
+    def begin(self, attempt: int, give_up: Callable[[], object]) -> bool:
+        """Write down that an attempt begins, when that can be done; False if `give_up` said so first.
+
+        What is not written down is not begun: whoever finds this worker dead would charge nobody.
+        """
+        while True:
+            try:
+                self.journal.begun(attempt)
+            except JournalFault as fault:
+                self._pause(fault)
+                if give_up() or self.heartbeat.lost:
+                    return False
+            else:
+                return True
+
     def _pause(self, fault: EnvironmentFault) -> None:
-        """Wait before trying the same transaction again: what is known must not be lost."""
-        seconds = random.uniform(0.1, 1.0) if isinstance(fault, CommitUnknown) else AFTER_A_FAULT
+        """Wait before trying the same again: what is known must not be lost."""
+        seconds = AFTER_A_FAULT
+        if isinstance(fault, CommitUnknown):  # where it stays so, as on a full disk, it is no hurry
+            seconds = min(seconds, random.uniform(0.1, 1.0) * 2**self._doubts)
+            self._doubts += 1
         log.warning("trying again in %.1f s: %s", seconds, fault)
         self._clock.sleep(seconds)
 

@@ -1,5 +1,6 @@
 """The three locks of a band: the database's, the one for all tasks, and one for each task."""
 
+import secrets
 from collections.abc import Callable, Container
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -62,7 +63,7 @@ class BandLocks:
             return
         self.layout = Layout(path_of(options.db))
         lifetime = LIFETIME * options.heartbeat_interval
-        self._signs = Signs(self.held.worker, Beats(self.layout.beats).read, lifetime)
+        self._signs = Signs(self.held.worker, self._read_beat, lifetime)
         way: Way = FileWay(self.layout.global_lock, self._signs, clock=clock)
         if given is not None:
             way = owned = GivenWay(given, lifetime)
@@ -96,6 +97,13 @@ class BandLocks:
             found = UserLock(way, self.held, timeout=timeout)
             self._of_tasks[name, timeout] = found
         return found
+
+    def _read_beat(self, worker: int) -> str | None:
+        """Read a beat for who waits for its lock; one that cannot be read is not seen to stand still."""
+        try:
+            return Beats(self.layout.beats).read(worker)
+        except OSError:
+            return secrets.token_hex(8)
 
     def _knows(self, task: str) -> bool:
         """Whether the band has a task: by the graph if it is built, else by the database.

@@ -159,9 +159,11 @@ class Loop(Generic[T]):
         task = self._task_of(held)
         if task is None:
             return None
+        if not life.begin(held.attempt, give_up=self.drain.__bool__):
+            self._reports.append((held, INTERRUPTED))
+            return None
         self.held = held
         self._began = self._clock.monotonic()
-        life.journal.begun(held.attempt)
         log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
         return dataclasses.replace(task, attempt=held.number)
 

@@ -89,11 +89,11 @@ class Lookout:
         if now < self._next_duty:
             return
         self._next_duty = now + self._interval
-        if not self._duty.mine():
-            return
         try:
+            if not self._duty.mine():
+                return
             self._reaper.run_once(me=self.me)
-        except EnvironmentFault as fault:
+        except (EnvironmentFault, OSError) as fault:
             log.warning("nobody was looked after this time: %s", fault)
         self._back_up_if_due()
 

@@ -6,10 +6,13 @@ not looking for a while. A command that runs for a moment cannot watch; where th
 this very machine) stamps all files by one clock, it goes by the age of the file.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+log = logging.getLogger(__name__)
 
 #: File systems on which one clock stamps every file: the server's, or this machine's.
 _ONE_CLOCK: Final = ("nfs", "nfs4")
@@ -35,10 +38,16 @@ class Beats:
         self.file(worker).write_text("0\n")
 
     def read(self, worker: int) -> str | None:
-        """Return the beat as it is now on the file server; None if there is no file."""
+        """Return the beat as it is now on the file server; None if there is no file.
+
+        Raises
+        ------
+        OSError
+            If nobody can tell, which must not be taken for silence.
+        """
         try:
             descriptor = os.open(self.file(worker), os.O_RDONLY)  # an open goes to the server
-        except OSError:
+        except FileNotFoundError:
             return None
         try:
             return os.read(descriptor, 64).decode()
@@ -47,7 +56,10 @@ class Beats:
 
     def end(self, worker: int) -> None:
         """Remove the file of an incarnation that is over; a living guardian learns it by that."""
-        self.file(worker).unlink(missing_ok=True)
+        try:
+            self.file(worker).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the beat file of worker %d stays: %s", worker, error)
 
 
 class Watch:
@@ -79,7 +91,10 @@ class Watch:
         before, self._seen = self._seen, {}
         silence = {}
         for worker in workers:
-            beat = self._beats.read(worker)
+            try:
+                beat = self._beats.read(worker)
+            except OSError:
+                continue  # begin to watch this one anew when it can be read again
             seen, since = before.get(worker, (None, now))
             if worker not in before or beat != seen:
                 since = now

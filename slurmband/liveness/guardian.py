@@ -54,10 +54,15 @@ def main(argument: str) -> int:
             next_beat = now + settings["interval"]
             if not is_stopped(settings["worker"]):
                 beat += 1
-                if not write_beat(settings["beat"], beat):
+                try:
+                    write_beat(settings["beat"], beat)
+                except FileNotFoundError:
                     tell(b"l")
                     return 0
-                tell(b"b")
+                except OSError:
+                    pass  # it was no beat: nobody saw it, and the worker must not believe in it
+                else:
+                    tell(b"b")
         if deadline is not None and now >= deadline:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(
@@ -80,19 +85,13 @@ def main(argument: str) -> int:
                 deadline = time.monotonic() + settings["release_after"]
 
 
-def write_beat(path: str, beat: int) -> bool:
-    """Rewrite the beat file; False if it is gone. A file server that does not answer is no end."""
+def write_beat(path: str, beat: int) -> None:
+    """Rewrite the beat file; FileNotFoundError: it is gone; another OSError: nobody sees this beat."""
+    descriptor = os.open(path, os.O_WRONLY)
     try:
-        descriptor = os.open(path, os.O_WRONLY)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    with contextlib.suppress(OSError):
         os.pwrite(descriptor, f"{beat}\n".encode(), 0)
-    with contextlib.suppress(OSError):
-        os.close(descriptor)  # on NFS this is what sends it
-    return True
+    finally:
+        os.close(descriptor)  # on NFS this is what sends it, and says that it could not
 
 
 def is_stopped(pid: int) -> bool:

@@ -5,14 +5,21 @@ is not done again, and what was never begun is not charged.
 """
 
 import json
+import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from slurmband.domain.attempts import Ending, Outcome
+from slurmband.errors import JournalFault
+
+log = logging.getLogger(__name__)
 
 
 class Journal:
-    """The file of one incarnation, open for appending.
+    """The file of one incarnation, opened when the first line is written.
+
+    What could not be written is written again, on a new line: a line may be there twice, or in part.
 
     Parameters
     ----------
@@ -24,31 +31,57 @@ class Journal:
     """
 
     def __init__(self, folder: Path, worker: int, *, durable: bool) -> None:
+        self._path = _file(folder, worker)
         self._durable = durable
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(_file(folder, worker), flags, 0o644)
+        self._descriptor: int | None = None
+        self._torn = False
+        self._owed = b""
 
     def begun(self, attempt: int) -> None:
-        """Note that the user's code is about to run."""
-        self._append({"begun": attempt})
+        """Note that the user's code is about to run; it must not, where this raises `JournalFault`."""
+        self._append(self._owed + _line({"begun": attempt}))
 
     def ended(self, attempt: int, ending: Ending) -> None:
-        """Note how the user's code ended, before it is reported."""
-        self._append(
-            {
-                "ended": attempt,
-                "outcome": ending.outcome,
-                "reason": ending.reason,
-                "error": ending.error,
-            }
-        )
+        """Note how the user's code ended, before it is reported; what cannot be written is owed."""
+        words = {"outcome": ending.outcome, "reason": ending.reason, "error": ending.error}
+        self._owed += _line({"ended": attempt, **words})
+        try:
+            self.settle()
+        except JournalFault as fault:
+            log.warning("attempt=%d ended, and is still to be written down: %s", attempt, fault)
+
+    def settle(self) -> None:
+        """Write what is owed.
+
+        Raises
+        ------
+        JournalFault
+            If it still cannot be written.
+        """
+        if self._owed:
+            self._append(self._owed)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
 
-    def _append(self, line: dict[str, object]) -> None:
-        text = (json.dumps(line) + "\n").encode()
+    def _append(self, text: bytes) -> None:
+        try:
+            self._write(b"\n" + text if self._torn else text)
+        except OSError as error:
+            # A file handle may be stale, and after a failed fsync nobody knows what is on the disk.
+            self._torn = True
+            self.close()
+            raise JournalFault(str(self._path), error.strerror or str(error)) from error
+        self._torn, self._owed = False, b""
+
+    def _write(self, text: bytes) -> None:
+        if self._descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o644)
         while text:  # a disk that is nearly full may take a part
             text = text[os.write(self._descriptor, text) :]
         if self._durable:
@@ -76,6 +109,10 @@ def read(folder: Path, worker: int) -> dict[int, Ending | None]:
             ending = Ending(Outcome(entry["outcome"]), entry["reason"], entry["error"])
             found[entry["ended"]] = ending
     return found
+
+
+def _line(entry: dict[str, object]) -> bytes:
+    return (json.dumps(entry) + "\n").encode()
 
 
 def _file(folder: Path, worker: int) -> Path:

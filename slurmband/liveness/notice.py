@@ -4,6 +4,7 @@ It exists from the start and is rewritten in place: on NFS a change is seen at t
 new name may stay unseen for half a minute.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from slurmband.liveness.snapshot import Snapshots, survey
 from slurmband.store.database import Store, Transaction
+
+log = logging.getLogger(__name__)
 
 
 class Notice:
@@ -34,7 +37,12 @@ class Notice:
         sequence : int
             Its number in the event log, by which no two changes look alike.
         """
-        self.write(f"{sequence:016}")
+        try:
+            self.write(f"{sequence:016}")
+        except (
+            OSError
+        ) as error:  # what it tells of is in the database, and the waiting ask now and then
+            log.warning("the waiting workers were not told: %s", error)
 
     def write(self, words: str) -> None:
         """Change the file to `words`, which are always as many."""
@@ -45,12 +53,18 @@ class Notice:
             os.close(descriptor)
 
     def look(self) -> bytes:
-        """Return what it says now; another answer than last time means: ask the database."""
-        descriptor = os.open(self._file, os.O_RDONLY)
+        """Return what it says now; another answer than last time means: ask the database.
+
+        Where it cannot be read it says nothing, every time.
+        """
         try:
-            return os.read(descriptor, 64)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._file, os.O_RDONLY)
+            try:
+                return os.read(descriptor, 64)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return b""
 
 
 @contextmanager

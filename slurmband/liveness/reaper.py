@@ -94,7 +94,7 @@ class Reaper:
         with self.store.read() as tx:
             alive = [(worker, t) for worker, t in queries.live_workers(tx) if worker.key != me]
         beats = Beats(self.store.layout.beats)
-        observed = {worker.key: beats.read(worker.key) for worker, _ in alive}
+        observed = {worker.key: _beat(beats, worker.key) for worker, _ in alive}
         evidence = self._gather(alive)
         verdicts = [Verdict(worker, e, judge(e)) for worker, e in evidence if e.suspect]
         if not dry_run:
@@ -123,7 +123,7 @@ class Reaper:
             for w, e in seen
         ]
 
-    def _end(self, verdict: Verdict, reason: Reason, observed: str | None) -> Verdict:
+    def _end(self, verdict: Verdict, reason: Reason, observed: object) -> Verdict:
         """End a worker, unless its beat is no longer the one that the judgement rests on."""
         worker, layout = verdict.worker, self.store.layout
         beats = Beats(layout.beats)
@@ -153,3 +153,11 @@ class Reaper:
                 reason,
             )
         return Verdict(worker, verdict.evidence, reason, revoked)
+
+
+def _beat(beats: Beats, worker: int) -> object:
+    """Read a beat; one that cannot be read is like no other, so that no judgement can rest on it."""
+    try:
+        return beats.read(worker)
+    except OSError:
+        return object()

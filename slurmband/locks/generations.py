@@ -22,7 +22,7 @@ from typing import Final
 from flufl.lock import NotLockedError
 
 from slurmband.clock import Clock
-from slurmband.locks.link import NOTES, LinkLock, claim_in, unlink
+from slurmband.locks.link import NOTES, LinkLock, claim_in, exists, unlink
 from slurmband.locks.vigil import Vigil
 
 log = logging.getLogger(__name__)
@@ -70,18 +70,16 @@ class GenerationLock(LinkLock):
     def unlock(self, *, unconditionally: bool = False) -> None:
         """Give the lock back; NotLockedError if it is not ours (any more)."""
         self.held = None
-        mine = self.still_mine()
-        if (
-            mine or self._read() == self._claimfile
-        ):  # in a generation that is over: ours all the same
+        mine = self._look()
+        if mine or self._is_in_lock():  # in a generation that is over: ours all the same
             unlink(self._lockfile)
         unlink(self._claimfile)
         if not (mine or unconditionally):
             raise NotLockedError(f"{self._lockfile} is not ours any more")
 
-    def still_mine(self) -> bool:
+    def _look(self) -> bool:
         """Look freshly whether this object holds the lock, and whether its generation is the newest."""
-        return super().still_mine() and not self._has_successor()
+        return super()._look() and not self._has_successor()
 
     def break_if_lost(self) -> bool:
         """Get the holder out of the way, or go on to the next generation; True: worth a try at once."""
@@ -100,7 +98,7 @@ class GenerationLock(LinkLock):
 
     def _has_successor(self) -> bool:
         # Fresh, since each of our callers has just changed the folder, or tried to.
-        return os.path.exists(marker(self._stem, self.generation + 1))
+        return exists(marker(self._stem, self.generation + 1))
 
     def _follow(self) -> bool:
         """Go on to the newest generation; False if this one is it."""

@@ -4,10 +4,12 @@ Cheap locks first: of all that want the database, one thread of one process of e
 the lock file. In local mode the ladder ends at the node, and SQLite's own locks do the rest.
 """
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -18,10 +20,14 @@ from slurmband.errors import LockTimeout
 from slurmband.locks.host import HostLock
 from slurmband.locks.link import LinkLock
 
+log = logging.getLogger(__name__)
+
 _ADVICE: Final = (
     "It is at work, or was a moment ago: a lock that its holder no longer changes is given up after a "
     "while (SLURMBAND_LOCK_PATIENCE). Try again."
 )
+#: Seconds between tries to give a lock back that the file system would not let go.
+GIVE_BACK_AGAIN: Final = (0.01, 0.1, 0.5)
 #: Asks freshly whether all locks are still held.
 StillMine = Callable[[], bool]
 
@@ -102,8 +108,7 @@ class Ladder:
                 # Whoever holds it instead took it rightly; the last check has told us. And a child
                 # that was forked inside must not give back what its parent holds.
                 if os.getpid() == pid:
-                    with suppress(NotLockedError):
-                        self.link.unlock()
+                    _give_back(self.link)
 
     @contextmanager
     def _turn(self, timeout: float | None) -> Iterator[None]:
@@ -121,9 +126,11 @@ class Ladder:
         try:
             link.lock(timeout=timeout)
         except AlreadyLockedError:
+            # Stock flufl.lock says so when its LINK worked and the reply was lost: it is taken. Ours
+            # says so when it could not be given back last time: the thread lock rules out all else.
             if ours:
-                raise  # the thread lock above makes this impossible
-            # Stock flufl.lock says so when its LINK worked and the reply was lost: it is taken.
+                link.unlock(unconditionally=True)
+                link.lock(timeout=timeout)
         except TimeOutError as error:
             holder = link.holder if isinstance(link, LinkLock) else "another process"
             raise LockTimeout(
@@ -131,14 +138,30 @@ class Ladder:
             ) from error
 
 
+def _give_back(link: Lock) -> None:
+    """Unlock, more than once if the file system errs: a lock that stays keeps everybody waiting."""
+    for pause in (*GIVE_BACK_AGAIN, None):
+        try:
+            link.unlock()
+        except NotLockedError:
+            return
+        except OSError as error:
+            if pause is None:  # whatever was done under it is done
+                log.warning("the lock %s is not given back yet: %s", link.lockfile, error)
+            else:
+                time.sleep(pause)
+        else:
+            return
+
+
 def _always() -> bool:
     return True
 
 
 def _still_mine(link: Lock | None) -> bool:
-    if isinstance(link, LinkLock):
-        return link.still_mine()
     try:
+        if isinstance(link, LinkLock):
+            return link.still_mine()
         return bool(link is not None and link.is_locked)
     except (LockError, OSError):
         return False

@@ -110,14 +110,14 @@ class LinkLock(Lock):
                     raise TimeOutError(f"{self._lockfile} is held by {self.holder}")
                 self._clock.sleep(random.uniform(FIRST_WAIT, wait))
                 wait = min(2 * wait, LAST_WAIT)
+            self._touch()
         except BaseException:  # an interrupt may come just after the LINK worked
             self.unlock(unconditionally=True)
             raise
-        self._touch()
 
     def unlock(self, *, unconditionally: bool = False) -> None:
-        """Give the lock back; NotLockedError if it is not ours (any more)."""
-        if self.still_mine():
+        """Give the lock back; NotLockedError if it is not ours (any more), OSError if none can tell."""
+        if self._look():
             unlink(self._lockfile)
         elif not unconditionally:
             unlink(self._claimfile)
@@ -128,15 +128,26 @@ class LinkLock(Lock):
         """Look freshly whether this object holds the lock.
 
         NFS may answer from a cache that another node's break has made stale; changing the directory
-        (here: a name made and removed) makes the next look-up go to the server.
+        (here: a name made and removed) makes the next look-up go to the server. Where none can tell,
+        the answer is no.
         """
-        probe = f"{self._claimfile}{PROBE}"
         try:
-            os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
-            os.unlink(probe)
+            return self._look()
         except OSError:
             return False
-        return bool(self._read() == self._claimfile and os.path.exists(self._claimfile))
+
+    def _look(self) -> bool:
+        """As `still_mine`, but OSError where nobody can tell: no answer is not a no."""
+        probe = f"{self._claimfile}{PROBE}"
+        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.unlink(probe)
+        return exists(self._claimfile) and self._is_in_lock()
+
+    def _is_in_lock(self) -> bool:
+        try:
+            return claim_in(Path(self._lockfile).read_text()) == self._claimfile
+        except FileNotFoundError:
+            return False
 
     @property
     def holder(self) -> str:
@@ -242,6 +253,15 @@ def owner_in(claim: str | None) -> ProcessIdentity | None:
         return ProcessIdentity(host, boot_id, namespace, int(pid), int(ticks))
     except ValueError:
         return None
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a file; OSError where nobody can tell."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def unlink(path: str) -> None:

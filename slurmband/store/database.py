@@ -8,6 +8,7 @@ one transaction, close; and only when the lock is still held after the close is 
 import logging
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from slurmband.errors import (
     CommitUnknown,
@@ -44,6 +45,7 @@ T = TypeVar("T")
 #: Seconds that SQLite waits for its own locks before it says BUSY.
 BUSY_TIMEOUT: Final = 60.0
 _MASKED: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+_UNREADABLE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 #: Errors of an open or a BEGIN that another try may not meet.
 _TRANSIENT: Final = ("locked", "locking protocol", "unable to open", "disk I/O error")
 
@@ -182,13 +184,16 @@ class Store:
     def _locked(self) -> Iterator[tuple[Connection, StillMine]]:
         """Hold the locks around a connection, and believe what was committed only after the close."""
         self._mind_fork()
-        with self._ladder.hold() as still_mine, _signals_masked(), self._faults_named():
+        with self._faults_named(), self._ladder.hold() as still_mine, _signals_masked():
             self._find_generation()
             connection = self._connect()
             try:
                 yield connection, still_mine
             except BaseException:
-                _roll_back(connection)
+                try:
+                    _roll_back(connection)
+                except sqlite3.Error:
+                    self.close()  # which rolls back, too
                 raise
             finally:
                 self._disconnect(connection)
@@ -217,11 +222,16 @@ class Store:
 
     @contextmanager
     def _faults_named(self) -> Iterator[None]:
-        """Turn SQLite's operational errors (full, busy, unreadable) into one that says what to do."""
+        """Turn errors of SQLite and of files (full, busy, unreadable) into one that says what to do."""
         try:
             yield
-        except OperationalError as error:
+        except DatabaseError as error:
+            # "malformed" is also what SQLite says where the file system could not read.
+            if not isinstance(error, OperationalError) and _code(error) not in _UNREADABLE:
+                raise
             raise DatabaseFault(str(self.layout.database), str(error.orig)) from error
+        except OSError as error:
+            raise DatabaseFault(str(self.layout.database), str(error)) from error
 
     def _open_for_this_process(self) -> None:
         self._pid = os.getpid()
@@ -402,6 +412,10 @@ def _commit(connection: Connection, still_mine: StillMine) -> None:
         connection.exec_driver_sql("COMMIT")
     except DBAPIError as error:
         raise CommitUnknown(f"COMMIT said: {error.orig}") from error
+
+
+def _code(error: DBAPIError) -> int:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 
 
 def _roll_back(connection: Connection) -> None:

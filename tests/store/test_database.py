@@ -239,7 +239,7 @@ def take_away(lock: FadingLock, looks: int) -> None:
 
 
 def give_back(lock: FadingLock) -> None:
-    Path(lock.lockfile).unlink()
+    Path(lock.lockfile).unlink(missing_ok=True)
     lock.fading = Fading(9999)
 
 

@@ -1,0 +1,30 @@
+"""Whichever system call of a round fails, and however: the worker knows what the database has."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import sample
+from tests.faults.errnos import TASKS, points, sweep
+from tests.faults.warm import Warm
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+#: Of about 730 points; with SLURMBAND_FAULTS=all, all of them.
+SAMPLE = 200
+
+
+def test_a_call_that_fails_once_costs_no_more_than_a_pause(worker: Warm, folder: Path) -> None:
+    worker.begin(folder / "clean.sqlite", TASKS)
+    every = points(worker)
+
+    outcomes = list(sweep(worker, folder, sample(every, SAMPLE)))
+
+    reached = [outcome for outcome in outcomes if outcome is not None]
+    told = Counter((outcome.told, outcome.kept) for outcome in reached)
+    print(f"{len(every)} points, {len(reached)} of {len(outcomes)} reached: {told}")
+    assert [f"{outcome.point}: {outcome.wrong}" for outcome in reached if outcome.wrong] == []
+    # A few pages more or less are read and written as the tables grow.
+    assert len(reached) >= 0.9 * len(outcomes)
+    assert {name for name, _ in told} == {"done", "failed", "unknown"}  # or nothing was tried
