@@ -22,11 +22,12 @@ _SOFT: Final = (
     "files of your tasks may end up cut off (slurmband looks again at its own): ask for a hard mount",
 )
 #: Mount option -> level, what it does, what to do. An option with a value is looked up whole first.
+#: They are those of the mount table: the kernel writes actimeo as acregmin, acdirmin and so on.
 OPTIONS: Final = {
     "ro": (Level.ERROR, "nothing can be written", "choose another directory"),
     "nocto": (
         Level.ERROR,
-        "what another node wrote is not seen when a file is opened",
+        "what another node wrote may not be seen when a file is opened",
         "ask for a mount without nocto, or choose another directory",
     ),
     "cache=loose": (
@@ -43,8 +44,8 @@ OPTIONS: Final = {
     "soft": _SOFT,
     "softerr": _SOFT,
     "noac": (Level.NOTE, "nothing is cached: right, and slow", ""),
-    "actimeo=0": (Level.NOTE, "nothing is cached: right, and slow", ""),
-    "actimeo": (
+    "acdirmax=0": (Level.NOTE, "no names are cached: right, and slow", ""),
+    "acdirmin": (
         Level.NOTE,
         "new names are seen so many seconds late; slurmband waits for none",
         "",

@@ -128,6 +128,8 @@ def _mode(path: Path, forced: str | None, place: Place) -> tuple[Mode | None, Fi
         why = "as the database was made"
     elif forced is not None:
         why = "as you asked"
+    elif place.exported:
+        why = "since this machine gives it to others by NFS"
     elif place.mount.local:
         why = "since only this machine sees it"
     else:

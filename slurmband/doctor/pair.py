@@ -18,9 +18,9 @@ from slurmband.slurm import command
 
 #: Seconds for one answer: a move is a few calls to the file server.
 ANSWER: Final = 30.0
-#: Seconds for both to say hello; srun may have to wait for two nodes.
-START: Final = 30.0
-START_NODES: Final = 120.0
+#: Seconds for both to say hello: Python may start slowly from a busy file server, and srun may wait.
+START: Final = 120.0
+START_NODES: Final = 180.0
 _PARTNER: Final = "slurmband.doctor.partner"
 
 

@@ -26,6 +26,8 @@ class Place:
     there, writable : bool
     point, file_system, options
         Of its mount.
+    exported : bool
+        Whether this machine gives it to others by NFS.
     free_bytes, free_files : int or None
         None where the file system does not say, or has no limit.
     sqlite : tuple of int
@@ -45,6 +47,7 @@ class Place:
     point: str
     file_system: str
     options: tuple[str, ...]
+    exported: bool
     free_bytes: int | None
     free_files: int | None
     sqlite: tuple[int, ...]
@@ -55,7 +58,7 @@ class Place:
     @property
     def mount(self) -> Mount:
         """The mount it lies on."""
-        return Mount(self.point, self.file_system, self.options)
+        return Mount(self.point, self.file_system, self.options, exported=self.exported)
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Self:
@@ -85,6 +88,7 @@ def look(directory: Path, *, recover: Path = RECOVER_LOST_LOCKS) -> Place:
         point=mount.point,
         file_system=mount.file_system,
         options=mount.options,
+        exported=mount.exported,
         free_bytes=room[0],
         free_files=room[1],
         sqlite=SQLITE,

@@ -6,6 +6,7 @@ from typing import Final
 
 from slurmband.doctor.findings import Finding, Level
 from slurmband.domain.processes import Fate
+from slurmband.locks.generations import marker
 from slurmband.locks.survey import LockFile, survey
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode
@@ -31,22 +32,43 @@ def of(layout: Layout, mode: str | None) -> Iterator[Finding]:
 def locks(found: Sequence[LockFile]) -> Iterator[Finding]:
     """Locks that nobody gives back, as far as that can be told from here."""
     dead = [each for each in found if each.fate is Fate.GONE]
-    held = [each for each in found if not each.claim and each.fate is not Fate.GONE]
+    over = [each for each in found if _is_over(each)]
+    held = [each for each in found if not (each.claim or each.fate is Fate.GONE or _is_over(each))]
     stuck = [each for each in held if each.fate is Fate.STOPPED or _is_old(each)]
     if dead:
         yield Finding(
             "locks",
             Level.NOTE,
-            f"{len(dead)} {'files' if len(dead) > 1 else 'file'} of processes that are dead",
+            f"{_files(dead)} of processes that are dead",
             "nobody waits for these; `slurmband prune` removes them",
+        )
+    if over:
+        yield Finding(
+            "locks",
+            Level.NOTE,
+            f"{_files(over)} of generations of the database that are over: nobody could tell whether "
+            "their holders were alive, and the others went on without them",
         )
     for each in stuck[:SHOWN]:
         yield _stuck(each)
     if len(stuck) > SHOWN:
         yield Finding("locks", Level.WARNING, f"{len(stuck) - SHOWN} more like these")
-    if not dead and not stuck:
+    if not (dead or over or stuck):
         now = f"{len(held)} held now" if held else "none is held now"
         yield Finding("locks", Level.OK, f"{now}, and nothing is left of the dead")
+
+
+def _is_over(each: LockFile) -> bool:
+    """Whether it is the lock of a generation that another one has followed."""
+    stem, _, number = each.file.name.partition(".lock")[0].rpartition(".")
+    if stem != "db" or not number.isdecimal():
+        return False
+    announced = marker(str(each.file.with_name(stem)), int(number) + 1)
+    return each.fate is not Fate.GONE and Path(announced).exists()
+
+
+def _files(found: Sequence[LockFile]) -> str:
+    return f"{len(found)} {'files' if len(found) > 1 else 'file'}"
 
 
 def _is_old(each: LockFile) -> bool:
@@ -67,8 +89,8 @@ def _stuck(each: LockFile) -> Finding:
         "locks",
         Level.WARNING,
         f"{name}; whether that process lives cannot be told from here",
-        "look on that machine; the lock of the database is taken over by itself when somebody needs it, "
-        "any other may be deleted once that process is gone",
+        "look on that machine. Whoever needs the database goes on without its lock after a minute; any "
+        "other lock may be deleted once that process is gone",
     )
 
 

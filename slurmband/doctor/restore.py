@@ -127,7 +127,7 @@ def restore(layout: Layout, file: Path, *, force: bool, now: float) -> Restored:
     with restoring.prepared(file, layout, used, now=now) as (copy, alive):
         restoring.put_in_place(copy, layout, mode, aside=aside, lock_timeout=LOCK_TIMEOUT)
     _end_beats(layout, set(alive))
-    (layout.folder / "snapshot.json").unlink(missing_ok=True)
+    layout.snapshot.unlink(missing_ok=True)
     Notice(layout.notice).ring(used.get("events", 0) + restoring.GAP + 1)
     return Restored(_look(file), aside if aside.exists() else None)
 

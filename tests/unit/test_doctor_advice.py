@@ -20,6 +20,7 @@ GOOD = Place(
     point="/home",
     file_system="nfs4",
     options=("rw", "vers=4.1", "hard", "local_lock=none"),
+    exported=False,
     free_bytes=10**12,
     free_files=10**7,
     sqlite=(3, 51, 3),
@@ -53,8 +54,8 @@ def test_a_good_place_is_told_so() -> None:
         ("soft", Level.WARNING),
         ("softerr", Level.WARNING),
         ("noac", Level.NOTE),
-        ("actimeo=0", Level.NOTE),
-        ("actimeo=600", Level.NOTE),
+        ("acdirmax=0", Level.NOTE),
+        ("acdirmin=60", Level.NOTE),
         ("vers=3", Level.NOTE),
     ],
 )
@@ -133,6 +134,13 @@ def test_this_machine_is_looked_at(tmp_path: Path) -> None:
     file = HostLock(tmp_path).file
     assert place.lock_folder == (str(file.parent) if file else None)
     assert look(tmp_path, recover=tmp_path / "none").recovers_locks is False
+
+
+def test_a_directory_that_this_machine_exports_is_not_its_own(tmp_path: Path) -> None:
+    place = replace(look(tmp_path), file_system="ext4")
+
+    assert replace(place, exported=False).mount.local is True
+    assert replace(place, exported=True).mount.local is False
 
 
 def test_a_directory_that_is_not_there_is_told() -> None:

@@ -56,6 +56,18 @@ def test_the_dead_and_the_stuck_are_both_told() -> None:
     assert [each.level for each in told] == [Level.NOTE, Level.WARNING]
 
 
+@pytest.mark.parametrize("successor", [True, False])
+def test_the_lock_of_a_generation_that_is_over_is_no_cause_for_worry(
+    tmp_path: Path, successor: bool
+) -> None:
+    if successor:
+        (tmp_path / "db.3").touch()
+
+    (told,) = remains.locks([replace(UNKNOWN, file=tmp_path / "db.2.lock")])
+
+    assert told.level is (Level.NOTE if successor else Level.WARNING)
+
+
 # --- looking at the folder ------------------------------------------------------------------------
 
 

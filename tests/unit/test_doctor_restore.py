@@ -75,17 +75,20 @@ def test_without_a_database_the_beats_tell(
     assert restore.may_be_alive(layout, None, ON_DISK) == says
 
 
-def test_files_tell_which_numbers_were_given_out(layout: Layout) -> None:
+@pytest.mark.parametrize(("directory", "newest"), [("33", 41), ("44", 44)])
+def test_files_tell_which_numbers_were_given_out(
+    layout: Layout, directory: str, newest: int
+) -> None:
     assert restore.traces(layout) == {"workers": 0, "attempts": 0, "events": 0}
     beat(layout, 7, seconds_ago=0.0)
     journal = Journal(layout.journals, 9, durable=False)
     journal.begun(41)
     journal.ended(40, COMPLETED)
     journal.close()
-    (layout.attempts / "44").mkdir(parents=True)
+    (layout.attempts / directory).mkdir(parents=True)
     layout.notice.write_text(f"{123:016}")
 
-    assert restore.traces(layout) == {"workers": 9, "attempts": 44, "events": 123}
+    assert restore.traces(layout) == {"workers": 9, "attempts": newest, "events": 123}
 
 
 def test_a_backup_is_found_by_its_name_or_as_a_file(layout: Layout, tmp_path: Path) -> None:
