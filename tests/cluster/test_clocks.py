@@ -1,0 +1,37 @@
+"""Clocks that disagree by minutes, and jump: nobody is judged lost for it, no live lock is left behind."""
+
+import json
+
+import pytest
+
+from tests.cluster.lab import Cluster
+from tests.cluster.nemesis import Nemesis
+from tests.cluster.test_chaos import assert_well, seed
+from tests.cluster.trial import Plan, run
+from tests.cluster.uml import ClusterGround
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600)]
+
+#: Seconds by which a clock is off.
+OFF = 300
+
+
+def test_nobody_is_lost_by_clocks_that_are_off_and_jump(cluster: Cluster) -> None:
+    plan = Plan(seed(), tasks=400, seconds=0.4)
+    folder = cluster.share / f"band-{plan.seed}"
+    judged: list[object] = []
+
+    def jump(nemesis: Nemesis) -> None:
+        for node, off in ((1, OFF), (3, -OFF), (2, OFF), (2, -OFF)):
+            cluster.do("clock", node, off)
+            suspects = json.loads(cluster.slurmband(node, "reap-dead", "--json", folder=folder))
+            judged.append([row for row in suspects if row["reason"]])
+            nemesis.recover(workers=10)
+
+    for node, off in ((1, -OFF), (3, OFF)):
+        cluster.do("clock", node, off)
+    verdict = run(ClusterGround(cluster), plan, jump)
+
+    assert_well(verdict)
+    assert judged == [[]] * 4
+    assert (verdict.attempts, verdict.generation) == ({"completed ()": 400}, 1)
