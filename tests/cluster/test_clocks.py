@@ -1,4 +1,4 @@
-"""Clocks that disagree by minutes, and jump: nobody is judged lost for it, no live lock is left behind."""
+"""Clocks that disagree by minutes, and jump: nobody is lost for it, and no live lock left behind."""
 
 import json
 
