@@ -39,6 +39,10 @@ class Night:
         found: dict[str, list[str]] = json.loads(self._cluster.exec(2, *words, folder=ROOT).stdout)
         return found
 
+    def signal(self, name: str) -> None:
+        """Stop the sleepers, who would otherwise keep changing their locks, or let them go on."""
+        self._cluster.exec(1, "pkill", f"-{name}", "-f", "tests.store.sleeper")
+
     def end(self) -> dict[str, str]:
         """Wake all; return what each was told."""
         for point in POINTS:
@@ -59,12 +63,14 @@ def test_a_late_commit_is_neither_believed_nor_in_the_way(
 ) -> None:
     night = Night(cluster, f"sleepers-{frozen}")
 
+    night.signal("STOP")
     if frozen:
         cluster.do("freeze", 1)
         time.sleep(PAST_THE_LEASE)
     seen = night.meanwhile("take")
     if frozen:
         cluster.do("thaw", 1)
+    night.signal("CONT")
     told = night.end()
     left = night.meanwhile("check")
 
