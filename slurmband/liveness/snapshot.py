@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,7 +98,8 @@ class Snapshots:
             unfinished.replace(self._file)
         except OSError as error:  # people see an older one; nothing else depends on it
             log.warning("no snapshot was published: %s", error)
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
         self._seen = _signature(self._file)
 
 
@@ -113,10 +115,10 @@ def read(file: Path) -> Survey | None:
 def _signature(file: Path) -> tuple[int, int] | None:
     try:
         descriptor = os.open(file, os.O_RDONLY)  # an open goes to the file server
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
-    try:
-        found = os.fstat(descriptor)
-        return found.st_ino, found.st_mtime_ns
-    finally:
-        os.close(descriptor)
+    return found.st_ino, found.st_mtime_ns

@@ -5,6 +5,7 @@ by it, but by the lock that they hold (`slurmband.locks.generations`), which say
 of: so a process that slept through the end of a generation goes on writing to a file that nobody reads.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -41,7 +42,9 @@ def present(layout: Layout) -> int:
         target = os.readlink(layout.database)
     except FileNotFoundError as error:
         raise DatabaseMissing(str(layout.database)) from error
-    except OSError:  # a file
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what is said of a file
+            raise
         target = ""
     number = Path(target).stem
     if not number.isdecimal() or target != _target(layout, int(number)):

@@ -25,7 +25,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def worker() -> Iterator[Warm]:
+def traced() -> Iterator[Warm]:
     """Start the writer's program; needs strace, by which its calls fail."""
     reason = strace.why_not()
     if reason is not None:

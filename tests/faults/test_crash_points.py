@@ -16,16 +16,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 SAMPLE = 15
 
 
-def test_a_writer_killed_anywhere_leaves_all_or_nothing(worker: Warm, folder: Path) -> None:
-    worker.begin(folder / "clean.sqlite", TASKS, rounds=1)
-    every = crashes(worker)
+def test_a_writer_killed_anywhere_leaves_all_or_nothing(traced: Warm, folder: Path) -> None:
+    traced.begin(folder / "clean.sqlite", TASKS, rounds=1)
+    every = crashes(traced)
 
     wrong: dict[str, list[str]] = {}
     chosen = [*sample(every, SAMPLE), *acknowledged(every)]
     for number, crash in enumerate(chosen):
         database = folder / f"{number}.sqlite"
-        worker.begin(database, TASKS, rounds=1)
-        held = kill_at(worker, crash)
+        traced.begin(database, TASKS, rounds=1)
+        held = kill_at(traced, crash)
         found = wrong_after(crash, held, database, inherit)
         found += [f"left: {name}" for name in os.listdir(f"{database}.d/locks")]
         wrong |= {str(crash): found} if found else {}

@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 SAMPLE = 200
 
 
-def test_a_call_that_fails_once_costs_no_more_than_a_pause(worker: Warm, folder: Path) -> None:
-    worker.begin(folder / "clean.sqlite", TASKS)
-    every = points(worker)
+def test_a_call_that_fails_once_costs_no_more_than_a_pause(traced: Warm, folder: Path) -> None:
+    traced.begin(folder / "clean.sqlite", TASKS)
+    every = points(traced)
 
-    outcomes = list(sweep(worker, folder, sample(every, SAMPLE)))
+    outcomes = list(sweep(traced, folder, sample(every, SAMPLE)))
 
     reached = [outcome for outcome in outcomes if outcome is not None]
     told = Counter((outcome.told, outcome.kept) for outcome in reached)

@@ -62,7 +62,14 @@ def say_or_end(**words: Any) -> None:
 
 
 class ToldClock(SystemClock):
-    """A clock on which time passes when somebody says so."""
+    """A clock that sleeps until somebody says so, and has moved far at each look."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def monotonic(self) -> float:
+        self._looks += 1  # so far that each round publishes a snapshot
+        return 10.0 * self._looks
 
     def sleep(self, seconds: float) -> None:
         say_or_end(pause=seconds)
