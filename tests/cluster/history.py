@@ -3,6 +3,8 @@
 The attempt's id is the fence, and so it is the name of a piece of work here. Order is taken from the
 database's own sequence, from one process's own file, or from the clock of one boot of one node; two
 nodes' clocks are never compared. The band is one that is never reset, invalidated or cancelled.
+
+It is longer than other files so that all that is held against a history can be read in one place.
 """
 
 from collections import defaultdict
