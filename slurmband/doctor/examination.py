@@ -73,6 +73,7 @@ class Examination:
         yield found
         yield from advice.of(place, self.mode)
         if place.writable:
+            say("starting two processes")
             yield from self._try(place, two_processes, say)
             if nodes:
                 say("waiting for srun to start on two nodes")

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from slurmband.errors import DatabaseFault
 from slurmband.store import invariants
 from slurmband.store.database import Store
 from slurmband.store.file import uri
@@ -73,6 +74,12 @@ def of_database(database: Path, *, lock_timeout: float) -> Soundness:
     EnvironmentFault
         If it could not be reached: nothing is known of it then.
     """
+    found = _look(database, lock_timeout)
+    # A read that failed looks like damage to SQLite: only what is seen twice is in the file.
+    return _look(database, lock_timeout) if found.integrity else found
+
+
+def _look(database: Path, lock_timeout: float) -> Soundness:
     try:
         store = Store(database, lock_timeout=lock_timeout, busy_timeout=lock_timeout)
         try:
@@ -82,6 +89,15 @@ def of_database(database: Path, *, lock_timeout: float) -> Soundness:
             store.close()
     except DBAPIError as error:  # SQLite gave up before it could be asked
         return Soundness(integrity=[str(error.orig)])
+    except DatabaseFault as fault:
+        if _is_damage(fault.__cause__):
+            return Soundness(integrity=[fault.said])
+        raise
+
+
+def _is_damage(cause: BaseException | None) -> bool:
+    code = getattr(getattr(cause, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def schema_version(database: Path) -> int:

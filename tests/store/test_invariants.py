@@ -2,6 +2,7 @@
 
 import pytest
 
+from slurmband.errors import DatabaseMissing
 from slurmband.store import invariants, soundness
 from slurmband.store.invariants import INVARIANTS, SHOWN
 from tests.store.builders import Bench, task
@@ -118,3 +119,20 @@ def test_a_file_that_sqlite_cannot_read_is_told_and_does_not_raise(busy: Bench) 
 
     assert found.integrity
     assert not found.sound
+
+
+def test_damage_that_is_not_seen_twice_was_a_read_that_failed(
+    busy: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([["database disk image is malformed"], []])
+    monkeypatch.setattr(soundness, "damage", lambda _connection: next(looks))
+
+    assert soundness.of_database(busy.store.layout.database, lock_timeout=9.0).sound
+
+
+def test_what_is_no_damage_of_the_file_is_not_called_so(busy: Bench) -> None:
+    busy.store.close()
+    busy.store.layout.database.unlink()
+
+    with pytest.raises(DatabaseMissing):
+        soundness.of_database(busy.store.layout.database, lock_timeout=0.1)
