@@ -232,7 +232,7 @@ class Loop(Generic[T]):
                 ask_slurm=self._slurm.ended,
                 clock=self._clock,
             )
-        self._lookout.me = life.worker.key
+        self._lookout.begin(life.worker.key)
         self._name = life.worker.name
         self.drain.listen(interrupts=self._interrupts)
         life.heartbeat.hear_signals()
@@ -256,6 +256,8 @@ class Loop(Generic[T]):
             return
         life, self._life = self._life, None
         self._locks.worker_is(None)  # while it still beats: what is held stays held
+        if self._lookout is not None:
+            self._lookout.end()
         reports, self._reports = self._reports, []
         try:
             self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))
@@ -273,6 +275,8 @@ class Loop(Generic[T]):
         self._reports = []
         self._life = None
         self._locks.worker_is(None)
+        if self._lookout is not None:
+            self._lookout.end()
         life.abandon()
 
     def _at_exit(self) -> None:

@@ -1,7 +1,13 @@
-"""Waiting for work without asking the database, and looking after the dead and the backups."""
+"""Waiting for work without asking the database, and looking after the dead and the backups.
+
+The dead are looked after also while this worker is in a task of hours: by a thread of its own, since all
+others may be in such tasks, too. (Where the task holds the interpreter, somebody else takes over.)
+"""
 
 import logging
 import random
+import signal
+import threading
 from collections.abc import Callable
 
 from slurmband.clock import Clock
@@ -19,6 +25,8 @@ log = logging.getLogger(__name__)
 #: Seconds between looks at the notice: from the first, growing, to the last; each jittered.
 FIRST_LOOK = 0.02
 LAST_LOOK = 1.0
+#: Seconds to wait for a look that is under way when a worker leaves.
+LOOKS_LAST = 5.0
 #: Seconds after which a waiting worker asks the database even if the notice never changed.
 ASK_ANYWAY = 30.0
 
@@ -59,6 +67,9 @@ class Lookout:
         duty = Notice(layout.duty)
         self._duty = Duty(duty, patience=2 * interval, monotonic=clock.monotonic)
         self._next_duty = clock.monotonic() + random.uniform(0, interval)
+        self._at_it = threading.Lock()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
         longest_gap = max(timeout / 2, 2 * interval)
         watch = Watch(Beats(layout.beats), clock.monotonic)
         self._reaper = Reaper(
@@ -68,6 +79,31 @@ class Lookout:
             fate_of,
             clock.now,
         )
+
+    def begin(self, me: int) -> None:
+        """Look after the others from now on, for the incarnation with this key."""
+        self.me = me
+        self._over = threading.Event()
+        self._thread = threading.Thread(
+            target=self._keep_looking, args=(self._over,), name="slurmband-lookout", daemon=True
+        )
+        # It inherits the mask: signals are for the main thread.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def end(self) -> None:
+        """Leave it to others."""
+        self._over.set()
+        if self._thread is not None:
+            # Not for ever: it may wait for a lock that our caller holds.
+            self._thread.join(LOOKS_LAST)
+
+    def _keep_looking(self, over: threading.Event) -> None:
+        while not over.wait(self._interval / 4):
+            self.reap_if_due()
 
     def remember(self) -> None:
         """Take what the notice says now as known; call it before asking the database."""
@@ -85,10 +121,17 @@ class Lookout:
 
     def reap_if_due(self) -> None:
         """Do a pass of the reaper, at most once an interval, if nobody else does."""
-        now = self._clock.monotonic()
-        if now < self._next_duty:
+        if not self._at_it.acquire(blocking=False):
             return
-        self._next_duty = now + self._interval
+        try:
+            now = self._clock.monotonic()
+            if now >= self._next_duty:
+                self._next_duty = now + self._interval
+                self._reap()
+        finally:
+            self._at_it.release()
+
+    def _reap(self) -> None:
         try:
             if not self._duty.mine():
                 return

@@ -170,6 +170,26 @@ def test_a_frozen_worker_is_lost_and_its_late_report_refused(band: Band) -> None
     assert rows[0]["reason"] == "silent"
 
 
+def test_a_frozen_worker_is_found_by_one_that_is_in_a_long_task(band: Band) -> None:
+    band.write("holding.py", HOLDING.replace('Task("only")', 'from (Task("a"), Task("b"))'))
+    pid = begin(band, log="frozen")
+    held = [name for name, row in band.tasks().items() if row["state"] == "running"]
+    other = band.worker("holding.py", log="other", **QUICK)
+    wait_for(
+        lambda: all(row["state"] == "running" for row in band.tasks().values()),
+        what="both tasks began",
+    )
+
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: band.tasks()[held[0]]["state"] == "ready", what="the frozen one was found")
+
+    (band.folder / "go").touch()
+    assert other.wait(timeout=60) == 0
+    os.kill(pid, signal.SIGCONT)
+    assert band.started[0].wait(timeout=60) == 0
+    assert [row["outcome"] for row in band.json("where", held[0])] == ["killed", "completed"]
+
+
 def test_a_frozen_worker_whose_task_still_runs_elsewhere_changes_nothing(band: Band) -> None:
     band.write("holding.py", HOLDING)
     pid = begin(band, log="frozen")
