@@ -41,7 +41,8 @@ class Night:
 
     def signal(self, name: str) -> None:
         """Stop the sleepers, who would otherwise keep changing their locks, or let them go on."""
-        self._cluster.exec(1, "pkill", f"-{name}", "-f", "tests.store.sleeper")
+        pids = [(self._here(point) / "asleep").read_text() for point in POINTS]
+        self._cluster.exec(1, "kill", f"-{name}", *pids)
 
     def end(self) -> dict[str, str]:
         """Wake all; return what each was told."""

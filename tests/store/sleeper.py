@@ -1,11 +1,12 @@
 """A process that falls asleep at one point of its transaction, as if its node were frozen there.
 
 Usage: ``python -m tests.store.sleeper DATABASE PLACE POINT``: PLACE is a folder of this node alone. The
-sleeper makes PLACE/asleep there, and sleeps until there is PLACE/awake. It writes the note "sleeper",
+sleeper makes PLACE/asleep there, with its pid, and sleeps until there is PLACE/awake. It writes the note "sleeper",
 once, looking for it again as a worker looks for its claim. Then PLACE/told says what it was told first:
 "believed", "unknown" or "fault", and the file that it came to write to.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -79,7 +80,9 @@ class Sleeper:
         if point != self._point:
             return
         self._point = ""  # once
-        (self._place / "asleep").touch()
+        unfinished = self._place / "falling asleep"
+        unfinished.write_text(str(os.getpid()))
+        unfinished.rename(self._place / "asleep")
         while not (self._place / "awake").exists():
             time.sleep(0.02)
 
