@@ -1,9 +1,9 @@
 """A process that falls asleep at one point of its transaction, as if its node were frozen there.
 
 Usage: ``python -m tests.store.sleeper DATABASE PLACE POINT``: PLACE is a folder of this node alone. The
-sleeper makes PLACE/asleep there, with its pid, and sleeps until there is PLACE/awake. It writes the note "sleeper",
-once, looking for it again as a worker looks for its claim. Then PLACE/told says what it was told first:
-"believed", "unknown" or "fault", and the file that it came to write to.
+sleeper writes its pid to PLACE/asleep, and sleeps until there is PLACE/awake. It writes the note
+"sleeper", once, looking for it again as a worker looks for its claim. Then PLACE/told says what it was
+told first: "believed", "unknown" or "fault", and the file that it came to write to.
 """
 
 import os
