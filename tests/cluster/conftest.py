@@ -14,8 +14,8 @@ from tests.cluster.lab import Cluster
 @pytest.fixture(scope="session")
 def running_cluster() -> Iterator[Cluster]:
     """Start the cluster; skip, with the reason, where that cannot be; in CI it must be."""
-    if os.environ.get("SLURMBAND_CLUSTER") == "0":
-        pytest.skip("SLURMBAND_CLUSTER=0")
+    if os.environ.get("SLURMBAND_TEST_CLUSTER") == "0":
+        pytest.skip("SLURMBAND_TEST_CLUSTER=0")
     made = Cluster(Path(tempfile.mkdtemp(prefix="slurmband-test-cluster-", dir="/tmp")))
     up = made.up()
     if up.returncode != 0:
