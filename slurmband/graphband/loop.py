@@ -21,6 +21,7 @@ from slurmband.graphband.options import Options
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
 from slurmband.locks.held import Held
+from slurmband.masks import masked
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store.database import Store
@@ -28,12 +29,6 @@ from slurmband.store.database import Store
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class _Bar(tqdm):  # type: ignore[type-arg]  # it iterates over nothing
-    """A bar without tqdm's thread, which would take signals that are masked during a transaction."""
-
-    monitor_interval = 0
 
 
 class Loop(Generic[T]):
@@ -297,7 +292,8 @@ class Loop(Generic[T]):
             _say_refused(held)
         if self.bar is None and found.total:
             defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
-            self.bar = _Bar(**(defaults | dict(self._tqdm_kwargs)))
+            with masked():  # tqdm may start a thread
+                self.bar = tqdm(**(defaults | dict(self._tqdm_kwargs)))
         if self.bar is not None and found.total:
             self.bar.total = found.total
             self.bar.n = found.completed

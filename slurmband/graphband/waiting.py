@@ -6,7 +6,6 @@ others may be in such tasks, too. (Where the task holds the interpreter, somebod
 
 import logging
 import random
-import signal
 import threading
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ from slurmband.liveness.beats import Beats, Watch
 from slurmband.liveness.duty import Duty
 from slurmband.liveness.notice import Notice
 from slurmband.liveness.reaper import AskSlurm, Reaper
+from slurmband.masks import masked
 from slurmband.processes import fate_of
 from slurmband.store.backups import back_up_if_due
 from slurmband.store.database import Store
@@ -87,12 +87,8 @@ class Lookout:
         self._thread = threading.Thread(
             target=self._keep_looking, args=(self._over,), name="slurmband-lookout", daemon=True
         )
-        # It inherits the mask: signals are for the main thread.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
+        with masked():
             self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def end(self) -> None:
         """Leave it to others."""

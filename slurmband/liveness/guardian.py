@@ -34,6 +34,8 @@ def main(argument: str) -> int:
         ``release`` (argument list of the program that releases the claims).
     """
     settings = json.loads(argument)
+    # The thread that starts a guardian anew takes no signals, and a process inherits that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signals_in, signals_out = os.pipe()
     os.set_blocking(signals_out, False)
     signal.set_wakeup_fd(signals_out)

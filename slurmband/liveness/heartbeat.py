@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from slurmband.masks import masked
+
 log = logging.getLogger(__name__)
 
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
@@ -67,7 +69,8 @@ class Heartbeat:
         self._guardian = self._start()
         self._old_wakeup: int | None = None
         self._listener = threading.Thread(target=self._listen, name="slurmband-beats", daemon=True)
-        self._listener.start()
+        with masked():
+            self._listener.start()
 
     @property
     def lost(self) -> bool:

@@ -11,7 +11,6 @@ Who holds the lock for long keeps changing it, so that its waiters see it live.
 
 import logging
 import os
-import signal
 import threading
 import time
 import weakref
@@ -24,6 +23,7 @@ from flufl.lock import NotLockedError
 from slurmband.clock import Clock
 from slurmband.locks.link import NOTES, LinkLock, claim_in, exists, unlink
 from slurmband.locks.vigil import Vigil
+from slurmband.masks import masked
 
 log = logging.getLogger(__name__)
 
@@ -162,12 +162,8 @@ def _start_ticking(lock: GenerationLock) -> None:
     thread = threading.Thread(
         target=_tick, args=(weakref.ref(lock),), name="slurmband-lock", daemon=True
     )
-    # It inherits the mask: signals are for the main thread, which may be in a transaction.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
+    with masked():
         thread.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _tick(reference: "weakref.ref[GenerationLock]") -> None:

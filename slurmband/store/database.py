@@ -30,6 +30,7 @@ from slurmband.locks.generations import PATIENCE, GenerationLock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import claim_anew
+from slurmband.masks import masked
 from slurmband.mounts import find_mount
 from slurmband.store import generations
 from slurmband.store.file import copy_to, kept_mode, make_file, path_of, uri
@@ -44,6 +45,7 @@ T = TypeVar("T")
 
 #: Seconds that SQLite waits for its own locks before it says BUSY.
 BUSY_TIMEOUT: Final = 60.0
+#: No handler of these runs between the lock and the close.
 _MASKED: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
 _UNREADABLE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 #: Errors of an open or a BEGIN that another try may not meet.
@@ -184,7 +186,7 @@ class Store:
     def _locked(self) -> Iterator[tuple[Connection, StillMine]]:
         """Hold the locks around a connection, and believe what was committed only after the close."""
         self._mind_fork()
-        with self._faults_named(), self._ladder.hold() as still_mine, _signals_masked():
+        with self._faults_named(), self._ladder.hold() as still_mine, masked(_MASKED):
             self._find_generation()
             connection = self._connect()
             try:
@@ -422,13 +424,3 @@ def _roll_back(connection: Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if driver is not None and driver.in_transaction:
         driver.rollback()
-
-
-@contextmanager
-def _signals_masked() -> Iterator[None]:
-    """Let no signal handler run between the lock and the close."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _MASKED)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -117,9 +117,13 @@ def test_a_guardian_that_dies_alone_is_started_again(band: Band) -> None:
 
     os.kill(guardian, signal.SIGKILL)
 
-    wait_for(lambda: guardian_of(pid) not in (None, guardian), what="another guardian")
+    another = wait_for(
+        lambda: (g := guardian_of(pid)) not in (None, guardian) and g, what="another guardian"
+    )
     before = beat_of(band)
     wait_for(lambda: beat_of(band) != before, what="a beat of the new guardian")
+    blocked = Path(f"/proc/{another}/status").read_text().partition("SigBlk:\t")[2].split()[0]
+    assert int(blocked, 16) == 0  # it hears the signals that its worker cannot
 
 
 def test_a_guardian_dies_with_its_worker(band: Band) -> None:
