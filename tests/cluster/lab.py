@@ -75,7 +75,7 @@ class Cluster:
     def script(self, *words: object, timeout: float = 120) -> Done:
         """Run the script, with nothing to read."""
         return subprocess.run(
-            self._line(*words),
+            self.command(*words),
             env=self.environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -95,7 +95,7 @@ class Cluster:
     ) -> Done:
         """Run a command in a node; `code` is the status to insist on, None for any."""
         done = subprocess.run(
-            self._line("exec", node, *words),
+            self.command("exec", node, *words),
             env=self.environ,
             cwd=folder or HOME,
             input=text,
@@ -114,7 +114,7 @@ class Cluster:
     ) -> "subprocess.Popen[str]":
         """Start a command in a node; it dies with the process returned, at the latest after the test."""
         process = subprocess.Popen(
-            self._line("exec", node, *words),
+            self.command("exec", node, *words),
             env=self.environ,
             cwd=folder or HOME,
             stdin=subprocess.DEVNULL,
@@ -163,5 +163,6 @@ class Cluster:
         assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stderr}"
         return done.stdout
 
-    def _line(self, *words: object) -> list[str]:
+    def command(self, *words: object) -> list[str]:
+        """Write the command line of a verb of the script."""
         return [str(SCRIPT), "-d", str(self.folder), *map(str, words)]

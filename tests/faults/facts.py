@@ -8,23 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-#: Each finds what must not be.
+from slurmband.store.invariants import INVARIANTS
+
+#: Each finds what must not be where nobody has pruned, beside what holds of any database.
 WRONG: Final = {
-    "a claim on a task that does not run, or a running task without one": """
-        SELECT id FROM tasks WHERE (state = 'running') <>
-        EXISTS (SELECT 1 FROM attempts WHERE task = tasks.key AND outcome IS NULL)""",
-    "claimable, though it has to wait": """
-        SELECT below.id FROM tasks below JOIN edges ON downstream = below.key
-        JOIN tasks above ON above.key = upstream
-        WHERE below.state IN ('ready', 'invalidated', 'running') AND above.state <> 'completed'""",
-    "an edge that is counted and not satisfied, or the reverse": """
-        SELECT id FROM tasks WHERE unmet <>
-        (SELECT count(*) FROM edges WHERE downstream = tasks.key AND satisfied = 0)""",
-    "waiting for nothing": """
-        SELECT id FROM tasks WHERE state = 'waiting' AND unmet = 0""",
-    "counted wrong": """
-        SELECT c.state FROM task_counts AS c WHERE n <> (SELECT count(*) FROM tasks AS t
-        WHERE t.state = c.state AND t.requirements = c.requirements)""",
     "an attempt without its number": """
         SELECT tasks.id FROM attempts JOIN tasks ON tasks.key = task GROUP BY task
         HAVING min(number) <> 1 OR max(number) <> count(*) OR tasks.attempts <> count(*)""",
@@ -34,6 +21,7 @@ WRONG: Final = {
     "history that ends in another state than the task's": """
         SELECT id FROM tasks JOIN (SELECT task_id, status, max(id) FROM task_statuses GROUP BY task_id)
         ON task_id = key WHERE status <> state""",
+    **{invariant.says: invariant.offenders for invariant in INVARIANTS},
 }
 
 

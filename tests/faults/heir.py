@@ -1,8 +1,8 @@
 """Whoever goes on with a band whose writer was killed: looks, reaps, and does what is left.
 
 Usage, on another node: ``python -m tests.faults.heir``. For each line ``DATABASE TASKS`` it prints one
-line of JSON, which is what `inherit` returns; for ``look DATABASE``, once it has read the database, so
-that this node has it in its caches.
+line of JSON, which is what `inherit` returns; for ``look DATABASE`` it reads the database, so that this
+node has it in its caches.
 """
 
 import json
@@ -18,19 +18,31 @@ from slurmband.store.database import Store
 from tests.faults.facts import facts
 from tests.faults.writer import band_of
 
+#: Seconds; much less than a band may be given, since nobody here is alive.
+PATIENCE = 3.0
 
-def inherit(database: Path, tasks: int) -> dict[str, Any]:
+
+def inherit(database: Path, tasks: int, *, patience: float = 60.0) -> dict[str, Any]:
     """Go on where the dead one stopped, to the end.
+
+    Parameters
+    ----------
+    database : Path
+    tasks : int
+        Length of the chain.
+    patience : float, default 60
+        Seconds after which a lock is given up whose holder cannot be proven dead from here.
 
     Returns
     -------
     dict
         "before" and "after": by attempt, its task and outcome, as found and as left; "lost": the reason
-        for which each dead worker was judged lost; "ran": the tasks that were run.
+        for which each dead worker was judged lost; "ran": the tasks that were run; "generation": the
+        file of the database in the end.
     """
     before = facts(database)
     reaper = Reaper(
-        Store(database, mode="shared"),
+        Store(database, mode="shared", lock_patience=patience),
         silences=lambda workers: {worker.key: 1e9 for worker in workers},
         ask_slurm=lambda _elements: {},
         fate_of=fate_of,
@@ -45,6 +57,7 @@ def inherit(database: Path, tasks: int) -> dict[str, Any]:
         "after": list(after.attempts.items()),
         "lost": lost,
         "ran": ran,
+        "generation": database.resolve().name,
     }
 
 
@@ -56,7 +69,7 @@ def main() -> None:
             Store(second, mode="shared").close()
             print(json.dumps({"looked": os.listdir(f"{second}.d/locks")}), flush=True)
         else:
-            print(json.dumps(inherit(Path(first), int(second))), flush=True)
+            print(json.dumps(inherit(Path(first), int(second), patience=PATIENCE)), flush=True)
 
 
 if __name__ == "__main__":

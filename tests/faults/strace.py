@@ -72,7 +72,7 @@ class Trace:
 
 @cache
 def why_not() -> str | None:
-    """Say why faults cannot be made here; None where they can."""
+    """Say why faults cannot be made on this machine; None where they can."""
     if shutil.which("strace") is None:
         return "no strace here (Debian: apt-get install strace)"
     child = subprocess.Popen(["sleep", "60"])

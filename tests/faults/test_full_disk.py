@@ -150,3 +150,19 @@ def test_who_dies_before_the_journal_could_be_written_is_charged_for_nothing_unk
         "released",
         "completed",
     ]
+
+
+def test_what_ended_is_written_down_as_soon_as_that_can_be(traced: Warm, disk: Path) -> None:
+    """Before it can be reported: whoever finds this worker dead must not do it again."""
+    database, journals = disk / "slurmband.sqlite", disk / "slurmband.sqlite.d" / "journals"
+    traced.begin(database, TASKS)
+    held = traced.words
+    fill(disk)
+    with attached(traced.pid, *no_room_for(journals / "1.jsonl")):
+        pauses(traced, 1)
+    assert journal.read(journals, worker=1)[held["attempt"]] is None
+
+    pauses(traced, 1)  # there is room on the page that the journal has, and on no other
+
+    assert journal.read(journals, worker=1)[held["attempt"]] == Ending(Outcome.COMPLETED)
+    assert facts(database).ends_of(held["task"]) == [None]

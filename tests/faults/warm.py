@@ -136,7 +136,11 @@ class Warm:
         """Return what the worker has open of the band, but for its journal."""
         folder, ours = f"/proc/{self.pid}/fd", str(self.database)
         files = {f"{name} {os.readlink(f'{folder}/{name}')}" for name in os.listdir(folder)}
-        return {name for name in files if ours in name and "journals" not in name}
+        return {
+            name.removesuffix(" (deleted)")
+            for name in files
+            if ours in name and "journals" not in name
+        }
 
     def end(self) -> None:
         """End all."""

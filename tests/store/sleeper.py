@@ -18,7 +18,7 @@ from slurmband.locks import host
 from slurmband.locks.generations import GenerationLock
 from slurmband.store.database import Store
 
-#: Where it can fall asleep, in the order of a transaction, and what `still_mine` it has asked by then.
+#: Where it can fall asleep, in the order of a transaction, and which look at the lock comes then.
 POINTS: Final = (
     "locked",
     "generation known",
@@ -91,16 +91,16 @@ class Sleeper:
         self._before(Store, "_connect", "generation known")
         self._before(Store, "_begin", "opened")
         self._before(Store, "_disconnect", "committed")
-        look = GenerationLock.still_mine
+        look = GenerationLock._look  # of `still_mine`, and of `unlock`
 
-        def still_mine(lock: GenerationLock) -> bool:
+        def looking(lock: GenerationLock) -> bool:
             self._looks += 1
             self._reach({1: "written", 2: "closed", 3: "believed"}.get(self._looks, "-"))
             mine = look(lock)
             self._reach({1: "looked", 2: "looked again"}.get(self._looks, "-"))
             return mine
 
-        setattr(GenerationLock, "still_mine", still_mine)  # noqa: B010  # a step to watch
+        setattr(GenerationLock, "_look", looking)  # noqa: B010  # a step to watch
 
     def _before(self, owner: type, name: str, point: str) -> None:
         real: Callable[..., Any] = getattr(owner, name)
