@@ -54,10 +54,11 @@ class Act:
 
 
 class Watch:
-    """The workers' own files, as the observer of a run sees them."""
+    """The workers' own files and their beats, as the observer of a run sees them."""
 
-    def __init__(self, witness: Path) -> None:
+    def __init__(self, witness: Path, beats: Path) -> None:
         self._witness = witness
+        self._beats = beats
 
     def recorded(self) -> int:
         """Count the rounds in which workers were told that their report is recorded."""
@@ -73,6 +74,12 @@ class Watch:
                 node, pid, _ = file.stem.split("-")
                 found.append((file.stem, int(node), int(pid)))
         return found
+
+    def lost(self, file: str) -> bool:
+        """Whether the incarnation that wrote this file was judged lost: then it has no beat any more."""
+        text = (self._witness / f"{file}.jsonl").read_bytes()
+        keys = re.findall(rb'"worker": (\d+)', text)
+        return bool(keys) and not (self._beats / keys[-1].decode()).exists()
 
 
 def _last_line(file: Path) -> bytes:
@@ -170,9 +177,9 @@ class Nemesis:
         return f"{pid} on node {node}"
 
     def _freeze_worker(self) -> str:
-        _, node, pid = self._somebody()
+        file, node, pid = self._somebody()
         self._ground.send(node, pid, signal.SIGSTOP)
-        time.sleep(self._lost_after * self._dice.uniform(1.0, 1.3))
+        self._be_silent(self._lost_after, [file])
         self._ground.send(node, pid, signal.SIGCONT)
         return f"{pid} on node {node}"
 
@@ -189,8 +196,9 @@ class Nemesis:
     def _freeze_node(self) -> str:
         node = self._some_node()
         self._ground.freeze(node)
-        silence = max(self._lost_after, 1.3 * (self._ground.lease or 0.0))
-        time.sleep(silence * self._dice.uniform(1.0, 1.3))
+        busy = self._watch.busy("began", "ended", "reports")
+        asleep = [file for file, where, _ in busy if where == node and file not in self._dead]
+        self._be_silent(max(self._lost_after, 1.3 * (self._ground.lease or 0.0)), asleep)
         self._ground.thaw(node)
         return f"node {node}"
 
@@ -213,6 +221,15 @@ class Nemesis:
         Fault.CUT_NODE: _cut_node,
         Fault.RESTART_SERVER: _restart_server,
     }
+
+    def _be_silent(self, seconds: float, asleep: list[str]) -> None:
+        """Wait at least so long; and longer, within reason, until one of those was judged lost."""
+        time.sleep(seconds * self._dice.uniform(1.0, 1.3))
+        deadline = time.monotonic() + 3 * seconds
+        while asleep and not self._over() and time.monotonic() < deadline:
+            if any(self._watch.lost(file) for file in asleep):
+                return
+            time.sleep(0.2)
 
     def _some_node(self) -> int:
         return self._dice.randint(1, self._ground.nodes)

@@ -117,6 +117,11 @@ class Band:
         return self.folder / "slurmband.sqlite"
 
     @property
+    def beside(self) -> Path:
+        """The folder that slurmband keeps beside it."""
+        return self.folder / "slurmband.sqlite.d"
+
+    @property
     def witness(self) -> Path:
         """Where workers write for themselves."""
         return self.folder / "witness"
@@ -179,7 +184,7 @@ class Band:
                 "FROM tasks AS t WHERE (t.state, t.requirements) = (c.state, c.requirements))"
             ).fetchall()
             database = read_database(connection)
-        journals = read_journals(self.database.with_name("slurmband.sqlite.d") / "journals")
+        journals = read_journals(self.beside / "journals")
         history = History(self.plan.graph, read_witnesses(self.witness), journals, database)
         wrong = [str(anomaly) for anomaly in check(history)]
         if integrity != [("ok",)]:
@@ -213,7 +218,7 @@ def run(ground: Ground, plan: Plan, faults: Faults | None = None) -> Verdict:
     """
     start = time.monotonic()
     band = Band(ground, plan)
-    watch = Watch(band.witness)
+    watch = Watch(band.witness, band.beside / "beats")
     nemesis = Nemesis(
         ground,
         watch,
