@@ -51,7 +51,7 @@ def crashes(worker: Warm, start: Start = here) -> list[Crash]:
 def kill_at(worker: Warm, crash: Crash, start: Start = here) -> dict[str, Any]:
     """Kill the worker in its next round; return what it said last before that."""
     held = worker.words
-    with attached(worker.pid, *inject(crash.call, "signal=SIGKILL"), start=start):
+    with attached(worker.pid, *inject("signal=SIGKILL", crash.call), start=start):
         worker.go()
     assert worker.ended, f"it was not {crash}"
     return held

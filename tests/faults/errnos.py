@@ -75,10 +75,18 @@ def sweep(worker: Warm, folder: Path, chosen: Iterable[Point]) -> Iterator[Outco
         yield try_point(worker, point)
 
 
-def try_point(worker: Warm, point: Point) -> Outcome | None:
-    """Let the worker do a round in which the point fails; None if the round did not come by there."""
+def try_point(worker: Warm, point: Point, *also: Call) -> Outcome | None:
+    """Let the worker do a round in which the point fails; None if the round did not come by there.
+
+    Parameters
+    ----------
+    worker : Warm
+    point : Point
+    *also : Call
+        What fails in the same round, with the same error.
+    """
     held, open_before = worker.words, worker.open_files()
-    with attached(worker.pid, *inject(point.call, f"error={point.error}")) as trace:
+    with attached(worker.pid, *inject(f"error={point.error}", point.call, *also)) as trace:
         words = worker.go()
     hit = [line for line in trace.lines if "(INJECTED)" in line]
     if not hit or str(worker.database.parent) not in hit[0]:

@@ -107,9 +107,12 @@ def clean_trace(calls: Sequence[str] = CALLS) -> tuple[str, str]:
     return ("-e", "trace=" + ",".join(f"?{name}" for name in calls))
 
 
-def inject(call: Call, what: str) -> tuple[str, ...]:
-    """Write the arguments by which strace does `what` at one call."""
-    return ("-e", f"trace={call.name}", "-e", f"inject={call.name}:{what}:when={call.number}")
+def inject(what: str, *calls: Call) -> list[str]:
+    """Write the arguments by which strace does `what` at each of some calls, and shows what it did."""
+    words = list(clean_trace([call.name for call in calls]))
+    for call in calls:
+        words += ["-e", f"inject={call.name}:{what}:when={call.number}"]
+    return words
 
 
 def calls_in(trace: Trace, folder: Path) -> list[Call]:
