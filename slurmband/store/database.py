@@ -45,6 +45,8 @@ T = TypeVar("T")
 
 #: Seconds that SQLite waits for its own locks before it says BUSY.
 BUSY_TIMEOUT: Final = 60.0
+#: Seconds after which a database that is not there is believed to be gone.
+MISSING_FOR: Final = 1.0
 #: No handler of these runs between the lock and the close.
 _MASKED: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
 _UNREADABLE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -109,9 +111,12 @@ class Store:
         if not create and not path.exists():
             raise DatabaseMissing(str(path))
         self.mount = find_mount(path)
-        self.mode = choose(path, forced=mode, kept=kept_mode(path), mount=self.mount)
+        kept = kept_mode(path)
+        self.mode = choose(path, forced=mode, kept=kept, mount=self.mount)
         self._kept: Connection | None = None
         self._make_files()
+        if kept is None:  # somebody else may have been quicker, with another mode
+            choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
         self._open_for_this_process()
         self._prepare()
 
@@ -256,7 +261,11 @@ class Store:
         if not isinstance(self._link, GenerationLock):
             return
         try:
-            file = generations.settle(self.layout, self._link.generation)
+            try:
+                file = generations.settle(self.layout, self._link.generation)
+            except DatabaseMissing:
+                time.sleep(MISSING_FOR)
+                file = generations.settle(self.layout, self._link.generation)
         except OSError as error:
             raise DatabaseFault(str(self.layout.database), str(error)) from error
         except DatabaseRefused:
@@ -323,7 +332,6 @@ class Store:
                 with GenerationLock(str(self.layout.making_locks), 1, patience=self._lock_patience):
                     if not self._is_made():
                         self._make_file()
-                choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
         except OSError as error:
             raise DatabaseRefused(
                 f"cannot write beside {path} ({error.strerror}). "

@@ -256,17 +256,17 @@ def test_a_task_that_left_the_graph_while_it_ran_and_failed_is_cancelled(band: B
 def test_a_database_that_is_deleted_is_missed_and_not_made_anew(band: Band) -> None:
     program = band.write(
         "own.py",
-        HEAD + "import os\nfrom slurmband.errors import DatabaseFault\n"
+        HEAD + "import os\nfrom slurmband.errors import DatabaseMissing\n"
         "from slurmband.store.database import Store\n"
-        "store = Store('x.sqlite', create=True, mode='shared', busy_timeout=0)\n"
+        "store = Store('x.sqlite', create=True, mode='shared')\n"
         "os.unlink('x.sqlite')\n"
         "try:\n    with store.transaction():\n        pass\n"
-        "except DatabaseFault as fault:\n    print('fault:', fault)\n",
+        "except DatabaseMissing as missing:\n    print('missing:', missing)\n",
     )
 
     band.start(program).wait()
 
-    assert "unable to open database file" in band.log()
+    assert "missing: no slurmband database at" in band.log()
     assert not (band.folder / "x.sqlite").exists()
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import URL
 
 from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
 from slurmband.locks.link import LinkLock
-from slurmband.store import database
 from slurmband.store.database import Store
-from slurmband.store.file import make_file, path_of
+from slurmband.store.file import path_of
+from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode
 from tests.store.builders import Bench, task
 
@@ -405,12 +405,13 @@ def test_who_is_overtaken_in_making_the_file_goes_by_what_is_there(
     file: Path, monkeypatch: pytest.MonkeyPatch, mine: str
 ) -> None:
 
-    def slow(path: Path, mode: Mode) -> None:
-        monkeypatch.setattr(database, "make_file", make_file)
+    def slow(layout: Layout) -> None:
+        monkeypatch.setattr(Layout, "make", make)
         Store(file, mode="shared", create=True)
-        make_file(path, mode)
+        make(layout)
 
-    monkeypatch.setattr(database, "make_file", slow)
+    make = Layout.make
+    monkeypatch.setattr(Layout, "make", slow)
 
     if mine == "local":
         with pytest.raises(DatabaseRefused, match="mode local would corrupt"):
