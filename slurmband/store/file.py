@@ -3,9 +3,10 @@
 import os
 import secrets
 import sqlite3
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection
@@ -13,7 +14,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from slurmband.errors import DatabaseRefused, UsageError
+from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode
+
+#: Seconds between looks at a header that cannot be read: somebody may be writing to the file.
+_LOOK_AGAIN: Final = (0.05, 0.1, 0.2, 0.4)
 
 
 def path_of(database: str | Path) -> Path:
@@ -36,17 +41,10 @@ def kept_mode(path: Path) -> Mode | None:
     """Read which mode a file was made for, without locking it; None where it is yet to be made."""
     if not path.exists():
         return None
-    # SQLite reads the header itself: to open and close the file here would drop this process's locks.
-    try:
-        connection = sqlite3.connect(f"{uri(path)}?mode=ro&immutable=1", uri=True)
-        try:
-            (found,) = connection.execute("PRAGMA application_id").fetchone()
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise DatabaseRefused(
-            f"{path} is no SQLite database ({error}). Name another file by --db or SLURMBAND_DB."
-        ) from error
+    with suppress(FileNotFoundError):
+        if Layout(path).linked_generation() is not None:
+            return Mode.SHARED
+    found = _application_id(path)
     for mode, application_id in APPLICATION_IDS.items():
         if found == application_id:
             return mode
@@ -54,6 +52,25 @@ def kept_mode(path: Path) -> Mode | None:
         f"{path} is a SQLite database, but not one of slurmband's. "
         "Name another file by --db or SLURMBAND_DB."
     )
+
+
+def _application_id(path: Path) -> int:
+    for wait in _LOOK_AGAIN:
+        with suppress(sqlite3.DatabaseError):
+            return _read_application_id(path)
+        time.sleep(wait)
+    try:
+        return _read_application_id(path)
+    except sqlite3.DatabaseError as error:
+        raise DatabaseRefused(
+            f"{path} is no SQLite database ({error}). Name another file by --db or SLURMBAND_DB."
+        ) from error
+
+
+def _read_application_id(path: Path) -> int:
+    # SQLite reads it itself: to open and close the file here would drop this process's locks.
+    with closing(sqlite3.connect(f"{uri(path)}?mode=ro&immutable=1", uri=True)) as connection:
+        return int(connection.execute("PRAGMA application_id").fetchone()[0])
 
 
 def uri(path: Path) -> str:

@@ -5,7 +5,6 @@ by it, but by the lock that they hold (`slurmband.locks.generations`), which say
 of: so a process that slept through the end of a generation goes on writing to a file that nobody reads.
 """
 
-import errno
 import hashlib
 import logging
 import os
@@ -39,20 +38,15 @@ def present(layout: Layout) -> int:
         If what is there is not our link.
     """
     try:
-        target = os.readlink(layout.database)
+        number = layout.linked_generation()
     except FileNotFoundError as error:
         raise DatabaseMissing(str(layout.database)) from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # what is said of a file
-            raise
-        target = ""
-    number = Path(target).stem
-    if not number.isdecimal() or target != _target(layout, int(number)):
+    if number is None:
         raise DatabaseRefused(
             f"{layout.database} is not the link to the database that slurmband made. Was it copied or "
             "replaced while workers were at work? To bring back a copy: `slurmband doctor --restore`."
         )
-    return int(number)
+    return number
 
 
 def make_first(layout: Layout) -> None:
@@ -64,7 +58,7 @@ def make_first(layout: Layout) -> None:
     number = 1 + max(_numbers(layout), default=0)  # what an earlier band left is not touched
     make_file(layout.generation(number), Mode.SHARED)
     layout.database.unlink(missing_ok=True)  # a link that leads nowhere
-    os.symlink(_target(layout, number), layout.database)
+    os.symlink(layout.link_to(number), layout.database)
 
 
 def adopt(layout: Layout) -> None:
@@ -136,12 +130,8 @@ def _exists_freshly(file: Path) -> bool:
 
 def _point_to(layout: Layout, number: int) -> None:
     link = layout.generations / f".link.{secrets.token_hex(6)}"
-    os.symlink(_target(layout, number), link)
+    os.symlink(layout.link_to(number), link)
     os.rename(link, layout.database)
-
-
-def _target(layout: Layout, number: int) -> str:
-    return os.path.relpath(layout.generation(number), layout.database.parent)
 
 
 def _copy(source: Path, target: Path) -> None:

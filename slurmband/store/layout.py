@@ -1,6 +1,8 @@
 """Where everything of a band lies: the database, and one folder beside it."""
 
+import errno
 import hashlib
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -104,6 +106,27 @@ class Layout:
     def attempts(self) -> Path:
         """Directories that belong to one attempt each, made when asked for."""
         return self.folder / "attempts"
+
+    def linked_generation(self) -> int | None:
+        """Read which generation the link names; None where there is something else than our link.
+
+        Raises
+        ------
+        OSError
+            If there is nothing (FileNotFoundError), or nobody can tell.
+        """
+        try:
+            target = os.readlink(self.database)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what is said of a file
+                raise
+            return None
+        number = Path(target).stem
+        return int(number) if number.isdecimal() and target == self.link_to(int(number)) else None
+
+    def link_to(self, generation: int) -> str:
+        """Return what the link to a generation holds."""
+        return os.path.relpath(self.generation(generation), self.database.parent)
 
     def set_aside(self) -> None:
         """Move away what speaks of workers and attempts that the database does not have (any more).

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import URL
 from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
 from slurmband.locks.link import LinkLock
 from slurmband.store.database import Store
-from slurmband.store.file import path_of
+from slurmband.store.file import kept_mode, path_of
 from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode
 from tests.store.builders import Bench, task
@@ -473,3 +474,21 @@ def test_the_folder_beside_the_database_holds_the_rest(file: Path) -> None:
     assert store.layout.folder == file.with_name("slurmband.sqlite.d")
     found = {path.name for path in store.layout.folder.iterdir()}
     assert found >= {"locks", "beats", "journals", "logs", "submissions", "notice", "duty"}
+
+
+def test_a_header_that_cannot_be_read_for_a_moment_is_read_again(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(file, mode="local", create=True).close()
+    whole = file.read_bytes()
+    file.write_bytes(b"half of a page" * 300)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        file.write_bytes(whole)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+
+    assert kept_mode(file) is Mode.LOCAL
+    assert slept

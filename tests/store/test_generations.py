@@ -18,6 +18,7 @@ from slurmband.locks import host
 from slurmband.locks.generations import announce
 from slurmband.store import generations
 from slurmband.store.database import Store
+from slurmband.store.file import kept_mode
 from tests.integration.band import ROOT
 from tests.locks.holder import wait_for
 from tests.store.builders import Bench, task
@@ -311,3 +312,11 @@ def test_of_many_makers_one_makes_it(file: Path, mode: str) -> None:
     assert (mode == "local" and not folder.exists()) or os.listdir(folder) == ["1.sqlite"]
     for store in made:
         store.close()
+
+
+def test_which_mode_it_is_is_not_read_from_a_file_that_somebody_writes_to(
+    store: Store, file: Path
+) -> None:
+    store.file.write_bytes(b"half of a page")  # as another node may see it for a moment
+
+    assert kept_mode(file) == "shared"
