@@ -31,12 +31,13 @@ def examine(database: Path, say: Callable[[str], object]) -> Iterator[Finding]:
     if not database.exists():
         yield Finding(_NAME, Level.OK, "there is none yet")
         return
-    if schema_version(database) < SCHEMA_VERSION:
+    version = schema_version(database)
+    if version is not None and version < SCHEMA_VERSION:
         yield Finding(
             _NAME,
             Level.NOTE,
             "an older slurmband made it, and it is not looked at before it is upgraded",
-            "any command does that, and keeps a copy: `slurmband status`, then this again",
+            "any command does that, and keeps a copy: `slurmband tasks`, then this again",
         )
         return
     say("reading the whole database")

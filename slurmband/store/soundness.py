@@ -100,10 +100,13 @@ def _is_damage(cause: BaseException | None) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def schema_version(database: Path) -> int:
-    """Read the schema version from the header; no lock is taken, and nothing is upgraded."""
-    with closing(sqlite3.connect(f"{uri(database)}?mode=ro&immutable=1", uri=True)) as connection:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def schema_version(database: Path) -> int | None:
+    """Read the schema version from the header, without a lock or an upgrade; None: it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{uri(database)}?mode=ro&immutable=1", uri=True)) as opened:
+            return int(opened.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return None
 
 
 def of_connection(connection: Connection) -> Soundness:
