@@ -41,6 +41,13 @@ class Mount:
         return self.file_system in LOCAL_FILE_SYSTEMS and not self.exported
 
     @property
+    def described(self) -> str:
+        """What it is, for messages."""
+        exported = ", which this machine exports" if self.exported else ""
+        options = f", {','.join(self.options)}" if self.options else ""
+        return f"{self.file_system} ({self.point}{options}){exported}"
+
+    @property
     def unsafe_options(self) -> tuple[str, ...]:
         """Options that a user should know of before trusting locks on it."""
         return tuple(option for option in self.options if option in UNSAFE_OPTIONS)

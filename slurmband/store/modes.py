@@ -50,8 +50,8 @@ def choose(path: Path, *, forced: str | None, kept: Mode | None, mount: Mount) -
         raise UsageError(f"no mode {forced!r}: it is one of {', '.join(Mode)}.")
     if forced == Mode.LOCAL and mount.file_system in NETWORK_FILE_SYSTEMS:
         raise DatabaseRefused(
-            f"{path} lies on {mount.file_system} (at {mount.point}, with {','.join(mount.options)}), which "
-            "other machines see: mode local would corrupt it. Leave the mode out."
+            f"{path} lies on {mount.described}, which other machines see: mode local would corrupt it. "
+            "Leave the mode out."
         )
     asked = Mode(forced) if forced else Mode.LOCAL if mount.local else Mode.SHARED
     if kept is None:
@@ -63,8 +63,8 @@ def choose(path: Path, *, forced: str | None, kept: Mode | None, mount: Mount) -
         )
     if kept is Mode.LOCAL and asked is Mode.SHARED:
         raise DatabaseRefused(
-            f"{path} was made for one machine (mode local), and here it lies on {mount.file_system} (at "
-            f"{mount.point}, with {','.join(mount.options)}), which others may see. Start a new database here (another --db, or "
+            f"{path} was made for one machine (mode local), and here it lies on "
+            f"{mount.described}, which others may see. Start a new database here (another --db, or "
             "SLURMBAND_MODE=shared from the start)."
         )
     return kept
