@@ -33,7 +33,7 @@ from slurmband.locks.link import claim_anew
 from slurmband.masks import masked
 from slurmband.mounts import find_mount
 from slurmband.store import generations
-from slurmband.store.file import copy_to, kept_mode, make_file, path_of, uri
+from slurmband.store.file import copy_to, freshen, is_there, kept_mode, make_file, path_of, uri
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
@@ -108,7 +108,7 @@ class Store:
         self._lock_patience = lock_patience
         self._busy_timeout = busy_timeout
         path = self.layout.database
-        if not create and not path.exists():
+        if not create and not is_there(path):
             raise DatabaseMissing(str(path))
         self.mount = find_mount(path)
         kept = kept_mode(path)
@@ -273,6 +273,7 @@ class Store:
                 raise CommitUnknown("the lock was taken away before the transaction") from None
             raise
         if file != self.file:
+            freshen(file.parent)  # this node may have looked for it before it was made
             self.file = file
             self._engine = self._make_engine()
 
@@ -340,7 +341,7 @@ class Store:
 
     def _is_made(self) -> bool:
         path = self.layout.database
-        return path.exists() and (self.mode is Mode.LOCAL or path.is_symlink())
+        return is_there(path) and (self.mode is Mode.LOCAL or path.is_symlink())
 
     def _make_file(self) -> None:
         path = self.layout.database

@@ -37,9 +37,28 @@ def path_of(database: str | Path) -> Path:
     return Path(url.database).expanduser().absolute()
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file, past this node's cache.
+
+    NFS may go on saying for half a minute that there is none, where somebody has looked for it in vain.
+    """
+    if path.exists():
+        return True
+    with suppress(OSError):  # where it may not write, nobody can tell better
+        freshen(path.parent)
+    return path.exists()
+
+
+def freshen(folder: Path) -> None:
+    """Have the next look at a name in a folder go to the file server: by a change of the folder."""
+    probe = folder / f".look.{secrets.token_hex(6)}"
+    probe.touch()
+    probe.unlink(missing_ok=True)
+
+
 def kept_mode(path: Path) -> Mode | None:
     """Read which mode a file was made for, without locking it; None where it is yet to be made."""
-    if not path.exists():
+    if not is_there(path):
         return None
     with suppress(FileNotFoundError):
         if Layout(path).linked_generation() is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from slurmband.errors import DatabaseFault, DatabaseMissing, DatabaseRefused
-from slurmband.store.file import make_file
+from slurmband.store.file import freshen, make_file
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode
 
@@ -52,12 +52,13 @@ def present(layout: Layout) -> int:
 def make_first(layout: Layout) -> None:
     """Make an empty database and the link to it.
 
-    The caller sees to it that only one process does so at a time.
+    The caller sees to it that only one process does so at a time, and that there is none.
     """
-    layout.generations.mkdir(exist_ok=True)
-    number = 1 + max(_numbers(layout), default=0)  # what an earlier band left is not touched
+    number = _unused(layout)
     make_file(layout.generation(number), Mode.SHARED)
-    layout.database.unlink(missing_ok=True)  # a link that leads nowhere
+    _made(layout, number).touch()
+    if layout.database.is_symlink():
+        layout.database.unlink()  # it leads nowhere
     os.symlink(layout.link_to(number), layout.database)
 
 
@@ -66,10 +67,8 @@ def adopt(layout: Layout) -> None:
 
     The caller sees to it that only one process does so at a time.
     """
-    layout.generations.mkdir(exist_ok=True)
-    number = 1 + max(_numbers(layout), default=0)
-    _copy(layout.database, layout.generation(number))
-    _point_to(layout, number)
+    number = _unused(layout)
+    install(layout, number, layout.database)
     log.warning(
         "%s is generation %d of the database now, and a link to it", layout.database, number
     )
@@ -80,52 +79,80 @@ def settle(layout: Layout, number: int) -> Path:
 
     To be called under the lock of that generation.
     """
-    named, file = present(layout), layout.generation(number)
+    named = present(layout)
     if named > number:
         raise DatabaseRefused(
             f"{layout.database} is another database than when this process began. Start it again."
         )
-    if named < number:
-        if not _exists_freshly(file):
-            before = next(
-                (n for n in range(number - 1, 0, -1) if layout.generation(n).exists()), None
-            )
-            if before is None:
-                raise DatabaseFault(str(file), f"no generation before {number} is there")
-            _copy(layout.generation(before), file)
+    if named < number:  # it is new, or a sleeper has put the link back
+        if is_made(layout, number):
+            _point_to(layout, number)
+        else:
+            before = newest_made(layout, number)
+            install(layout, number, layout.generation(before))
             log.warning("generation %d of the database goes on from generation %d", number, before)
-        _point_to(layout, number)
-    return file
+    return layout.generation(number)
+
+
+def is_made(layout: Layout, number: int) -> bool:
+    """Whether a generation is one that its processes work with; a file alone may be a leftover.
+
+    To be called under the lock of that generation.
+    """
+    freshen(layout.generations)
+    return number == present(layout) or _made(layout, number).exists()
+
+
+def newest_made(layout: Layout, number: int) -> int:
+    """Return the newest generation before `number` that processes worked with.
+
+    Raises
+    ------
+    DatabaseFault
+        If there is none.
+    """
+    made = (n for n in range(number - 1, 0, -1) if is_made(layout, n))
+    found = next((n for n in made if layout.generation(n).exists()), None)
+    if found is None:
+        raise DatabaseFault(str(layout.database), f"no generation before {number} is there")
+    return found
 
 
 def install(layout: Layout, number: int, source: Path) -> None:
-    """Make a generation from a copy of a database, such as a backup.
+    """Make a generation from a copy of another one, or of a backup, and let the link lead there.
 
-    To be called under the lock of the generation before, which is to be ended next.
+    To be called under the lock of that generation, before it is made.
     """
+    for leftover in (layout.generation(number), _wal(layout.generation(number))):
+        leftover.unlink(missing_ok=True)  # of who died while making it
     _copy(source, layout.generation(number))
+    _made(layout, number).touch()
+    _point_to(layout, number)
 
 
 def remove_old(layout: Layout, number: int) -> list[Path]:
     """Remove the files of all generations before `number`; return them."""
     old = [layout.generation(n) for n in _numbers(layout) if n < number]
     for file in old:
-        for each in (file, _wal(file)):
+        for each in (file, _wal(file), _made(layout, int(file.stem))):
             each.unlink(missing_ok=True)
     return old
+
+
+def _made(layout: Layout, number: int) -> Path:
+    """Return the file that says that a generation was made whole, before anybody worked with it."""
+    return layout.generations / f"{number}.made"
+
+
+def _unused(layout: Layout) -> int:
+    """Return a number that no generation has, nor one of a band that was here before."""
+    layout.generations.mkdir(exist_ok=True)
+    return 1 + max(_numbers(layout), default=0)
 
 
 def _numbers(layout: Layout) -> list[int]:
     found = (Path(entry.name) for entry in os.scandir(layout.generations))
     return [int(name.stem) for name in found if name.suffix == ".sqlite" and name.stem.isdecimal()]
-
-
-def _exists_freshly(file: Path) -> bool:
-    """Look for a file past this node's cache: a name that is made and removed makes the folder fresh."""
-    probe = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
-    probe.touch()
-    probe.unlink()
-    return file.exists()
 
 
 def _point_to(layout: Layout, number: int) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,11 +144,18 @@ class Layout:
 
     def make(self) -> None:
         """Make the folders that every process expects to find."""
-        for folder in (self.locks, self.beats, self.journals, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.submissions.mkdir(exist_ok=True)
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.locks, self.beats, self.journals, self.logs):
+            _make_folder(folder)
+        _make_folder(self.submissions)
         for file in (self.notice, self.duty):
             file.touch()
+
+
+def _make_folder(path: Path) -> None:
+    # Not `exist_ok`: it looks again, and NFS may say for a while that there is no such folder.
+    with suppress(FileExistsError):
+        path.mkdir()
 
 
 def _has_something(path: Path) -> bool:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,6 +39,8 @@ from slurmband.store.soundness import damage, of_connection
 
 #: Left free after the largest number that is known to have been given out: there may be unknown ones.
 GAP: Final = 10_000
+#: How often a generation is announced for a backup before others are asked to stop.
+_TRIES: Final = 10
 #: The tables whose numbers are names elsewhere.
 NUMBERED: Final = ("attempts", "workers", "events", "elements")
 
@@ -250,21 +252,17 @@ def _let_go(database: Path, timeout: float) -> None:
 def _as_generation(copy: Path, layout: Layout, aside: Path, timeout: float) -> None:
     lock = GenerationLock(str(layout.database_locks), _named(layout, aside))
     ladder = Ladder(HostLock(layout.folder), lock, timeout=timeout)
-    with ladder.hold() as still_mine:
-        number = lock.generation
-        if layout.generation(number + 1).exists():
-            raise DatabaseFault(
-                str(layout.generation(number + 1)),
-                "it is left of a restore that was cut off; delete it",
-            )
-        newest = max((n for n in range(1, number + 1) if layout.generation(n).exists()), default=0)
-        _copy_files(layout.generation(newest), aside)
-        generations.install(layout, number + 1, copy)
-        if not still_mine():
-            raise CommitUnknown("the lock was taken away before the backup was in place")
-        announce(str(layout.database_locks), number + 1, "a backup was brought back")
-    with ladder.hold():
-        generations.settle(layout, lock.generation)
+    for _ in range(_TRIES):
+        with ladder.hold():
+            number = lock.generation
+            if generations.is_made(layout, number):
+                announce(str(layout.database_locks), number + 1, "a backup is brought back")
+                continue  # and take the lock of that one, before anybody works with it
+            with suppress(DatabaseFault):  # there is none left
+                _copy_files(layout.generation(generations.newest_made(layout, number)), aside)
+            generations.install(layout, number, copy)
+            return
+    raise CommitUnknown("others went on from the present database each time")
 
 
 def _named(layout: Layout, aside: Path) -> int:

@@ -18,7 +18,8 @@ from slurmband.locks import host
 from slurmband.locks.generations import announce
 from slurmband.store import generations
 from slurmband.store.database import Store
-from slurmband.store.file import kept_mode
+from slurmband.store.file import kept_mode, make_file
+from slurmband.store.modes import Mode
 from tests.integration.band import ROOT
 from tests.locks.holder import wait_for
 from tests.store.builders import Bench, task
@@ -26,6 +27,7 @@ from tests.store.sleeper import BELIEVED, POINTS
 
 pytestmark = pytest.mark.integration
 
+MADE = ["1.made", "1.sqlite"]
 #: Seconds; short, since nobody changes a lock that long here, but for the sleeper.
 PATIENCE = 0.4
 
@@ -309,7 +311,7 @@ def test_of_many_makers_one_makes_it(file: Path, mode: str) -> None:
         note(store, str(number))
     assert notes(made[-1]) == ["0", "1", "2", "3"]
     folder = made[0].layout.generations
-    assert (mode == "local" and not folder.exists()) or os.listdir(folder) == ["1.sqlite"]
+    assert (mode == "local" and not folder.exists()) or sorted(os.listdir(folder)) == MADE
     for store in made:
         store.close()
 
@@ -320,3 +322,78 @@ def test_which_mode_it_is_is_not_read_from_a_file_that_somebody_writes_to(
     store.file.write_bytes(b"half of a page")  # as another node may see it for a moment
 
     assert kept_mode(file) == "shared"
+
+
+# --- names that NFS does not show yet -----------------------------------------------------------
+
+
+class StaleNames:
+    """An NFS client that has looked for names in vain, and says so until their folder changes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: Path) -> None:
+        self._hidden = set(names)
+        exists, touch = Path.exists, Path.touch
+        monkeypatch.setattr(Path, "exists", lambda path: path not in self._hidden and exists(path))
+
+        def changing(path: Path, *args: object, **more: object) -> None:
+            touch(path)
+            self._hidden = {name for name in self._hidden if name.parent != path.parent}
+
+        monkeypatch.setattr(Path, "touch", changing)
+
+
+def test_a_database_that_this_node_has_looked_for_in_vain_is_not_made_again(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(store, "one")
+    StaleNames(monkeypatch, file)
+
+    late = Store(file, mode="shared", create=True)
+
+    assert notes(late) == ["one"]
+    assert [path.name for path in store.layout.generations.glob("*.sqlite")] == ["1.sqlite"]
+
+
+def test_a_database_that_this_node_has_looked_for_in_vain_is_found(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(store, "one")
+    StaleNames(monkeypatch, file)
+
+    assert notes(Store(file)) == ["one"]
+
+
+def test_folders_that_this_node_has_looked_for_in_vain_are_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_dir, folder = Path.is_dir, store.layout.folder
+    unseen = (folder, *folder.iterdir())
+    monkeypatch.setattr(Path, "is_dir", lambda path: path not in unseen and is_dir(path))
+
+    store.layout.make()
+
+
+def test_a_generation_that_was_made_is_found_although_its_name_is_not_seen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_generation(store, 1)
+    note(store, "one")
+    folder = store.layout.generations
+    store.layout.database.unlink()
+    store.layout.database.symlink_to(store.layout.link_to(1))  # as a sleeper may have done
+    StaleNames(monkeypatch, folder / "2.made", folder / "2.sqlite")
+
+    note(store, "two")
+
+    assert notes(store) == ["one", "two"]
+
+
+def test_an_empty_file_that_a_maker_left_is_no_generation(store: Store, file: Path) -> None:
+    note(store, "one")
+    make_file(store.layout.generation(2), Mode.SHARED)
+    end_generation(store, 1)
+
+    note(store, "two")
+
+    assert (store.file.name, notes(store)) == ("2.sqlite", ["one", "two"])
+    assert through_the_link(file) == ["one", "two"]
