@@ -41,8 +41,10 @@ def fate_of(other: ProcessIdentity, *, proc: Path = PROC) -> Fate:
     if found is None:
         return Fate.GONE if _sees_other_processes(other.pid, proc) else Fate.UNKNOWN
     state, start_ticks = found
-    if start_ticks != other.start_ticks or state in "ZX":
+    if start_ticks != other.start_ticks:
         return Fate.GONE
+    if state in "ZX":
+        return Fate.UNKNOWN if _has_living_threads(other.pid, proc) else Fate.GONE
     return Fate.STOPPED if state in "Tt" else Fate.ALIVE
 
 
@@ -55,6 +57,16 @@ def _stat(pid: int, proc: Path) -> tuple[str, int] | None:
         return None
     fields = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces
     return fields[0], int(fields[19])
+
+
+def _has_living_threads(pid: int, proc: Path) -> bool:
+    """Whether a process whose main thread ended has another one, as one that waits for a file server."""
+    try:
+        tasks = [task for task in os.listdir(proc / str(pid) / "task") if task != str(pid)]
+        found = [_stat(int(task), proc / str(pid) / "task") for task in tasks]
+    except OSError:
+        return False
+    return any(stat is not None and stat[0] not in "ZX" for stat in found)
 
 
 def _sees_other_processes(pid: int, proc: Path) -> bool:

@@ -22,7 +22,7 @@ from slurmband.store.modes import Mode, choose
 from slurmband.store.restoring import Present
 
 #: Seconds to wait for a lock.
-LOCK_TIMEOUT: Final = 30.0
+LOCK_TIMEOUT: Final = 90.0
 #: Seconds of silence after which a worker of whom nothing else is known is taken for dead.
 SILENCE: Final = 180.0
 

@@ -137,7 +137,7 @@ class Lookout:
         self._back_up_if_due()
 
     def _back_up_if_due(self) -> None:
-        if not self._backup_interval:
+        if not self._backup_interval or self._over.is_set():
             return
         try:
             back_up_if_due(self._store, self._backup_interval, now=self._clock.now())

@@ -140,6 +140,8 @@ class Heartbeat:
                 return
             log.warning("the guardian ended alone (status %d): starting another", status)
             self._guardian = self._start()
+            if self._closing:  # it was asked to end while this one began
+                self._guardian.kill()
 
 
 #: Who hears this process's signals. What is sent to a forked child is not meant for the worker.

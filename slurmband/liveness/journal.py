@@ -12,6 +12,7 @@ from pathlib import Path
 
 from slurmband.domain.attempts import Ending, Outcome
 from slurmband.errors import JournalFault
+from slurmband.store.file import is_there
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ def read(folder: Path, worker: int) -> dict[int, Ending | None]:
     A line that is cut off, as a crash or a full disk may leave it, says nothing.
     """
     try:
+        if not is_there(_file(folder, worker)):
+            return {}
         lines = _file(folder, worker).read_bytes().split(b"\n")
     except FileNotFoundError:
         return {}

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +67,7 @@ class Snapshots:
         self._kept: Survey | None = None
         self._seen: tuple[int, int] | None = None
         self._since = float("-inf")
+        self._turn = threading.Lock()  # the beats are heard in a thread of their own
 
     def due(self) -> bool:
         """Whether nobody has published for a while, as far as this process has looked."""
@@ -78,16 +80,21 @@ class Snapshots:
 
     def keep(self, found: Survey) -> None:
         """Keep what a transaction found for the next `flush`."""
-        self._kept = found
+        with self._turn:
+            self._kept = found
 
     def flush(self) -> None:
         """Publish what was kept."""
-        kept = self._kept
-        if kept is not None:
-            self.publish(kept)
+        with self._turn:
+            if self._kept is not None:
+                self._publish(self._kept)
 
     def publish(self, found: Survey) -> None:
         """Publish what a transaction found, after its commit, unless something newer is published."""
+        with self._turn:
+            self._publish(found)
+
+    def _publish(self, found: Survey) -> None:
         self._kept = None
         newest = read(self._file)
         if newest is not None and newest["sequence"] > found["sequence"]:
@@ -109,7 +116,7 @@ def read(file: Path) -> Survey | None:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and "sequence" in found else None
 
 
 def _signature(file: Path) -> tuple[int, int] | None:

@@ -11,10 +11,12 @@ Who holds the lock for long keeps changing it, so that its waiters see it live.
 
 import logging
 import os
+import re
 import threading
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -140,9 +142,25 @@ class GenerationLock(LinkLock):
         return lock_file(self._stem, generation)
 
 
+@contextmanager
+def making(stem: str, *, patience: float) -> Iterator[None]:
+    """Hold a lock around what is made once; whoever loses it meanwhile must see what others made."""
+    lock = GenerationLock(stem, 1, patience=patience)
+    lock.lock()
+    try:
+        yield
+    finally:
+        lock.unlock(unconditionally=True)
+
+
 def lock_file(stem: str, generation: int) -> str:
     """Return the path of a generation's lock."""
     return f"{stem}.{generation}.lock"
+
+
+def is_generation_lock(name: str) -> bool:
+    """Whether a file of this name is the lock of a generation, which its next taker tidies."""
+    return re.fullmatch(r"[a-z]+\.\d+\.lock", name) is not None
 
 
 def marker(stem: str, generation: int) -> str:
@@ -173,7 +191,8 @@ def _tick(reference: "weakref.ref[GenerationLock]") -> None:
         lock = reference()
         if lock is None:
             return
-        if lock.held is not None and lock.held == before:
-            lock.tick(lock.held)
-        before = lock.held
+        taking = lock.held  # once: it may be given back meanwhile
+        if taking is not None and taking == before:
+            lock.tick(taking)
+        before = taking
         del lock

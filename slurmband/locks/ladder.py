@@ -9,14 +9,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from flufl.lock import AlreadyLockedError, Lock, LockError, NotLockedError, TimeOutError
 
-from slurmband.errors import LockTimeout
+from slurmband.errors import LockLost, LockTimeout
+from slurmband.locks.generations import PATIENCE
 from slurmband.locks.host import HostLock
 from slurmband.locks.link import LinkLock
 
@@ -42,11 +43,19 @@ class Ladder:
         None in local mode.
     timeout : float, optional
         Seconds to wait for each lock before saying who holds it; None: for ever.
+    patience : float, default 60
+        Seconds after which a process goes on without the host lock, where there is another one.
     """
 
     def __init__(
-        self, host: HostLock, link: Lock | None = None, *, timeout: float | None = None
+        self,
+        host: HostLock,
+        link: Lock | None = None,
+        *,
+        timeout: float | None = None,
+        patience: float = PATIENCE,
     ) -> None:
+        self.patience = patience
         self.host = host
         self.link = link
         self.timeout = timeout
@@ -66,6 +75,8 @@ class Ladder:
         """
         guarding = self._guarding
         if guarding is not None and guarding[0] == threading.get_ident():
+            if not guarding[1]():
+                raise LockLost(str(self.link.lockfile if self.link else self.host.file))
             yield guarding[1]
             return
         with self._climb(self.timeout) as still_mine:
@@ -97,10 +108,12 @@ class Ladder:
     @contextmanager
     def _climb(self, timeout: float | None, *, signed: bool = False) -> Iterator[StillMine]:
         pid = os.getpid()
-        with self._turn(timeout), self.host.hold(timeout, signed=signed):
+        with self._turn(timeout), ExitStack() as rungs:
             if self.link is None:
+                rungs.enter_context(self.host.hold(timeout, signed=signed))
                 yield _always
                 return
+            self._step_on_host(rungs, timeout, signed=signed)
             self._take(self.link, timeout)
             try:
                 yield lambda: _still_mine(self.link)
@@ -109,6 +122,16 @@ class Ladder:
                 # that was forked inside must not give back what its parent holds.
                 if os.getpid() == pid:
                     _give_back(self.link)
+
+    def _step_on_host(self, rungs: ExitStack, timeout: float | None, *, signed: bool) -> None:
+        """Take the host lock, which only spares the other one; from a stopped holder not for ever."""
+        longest = self.patience if timeout is None else min(timeout, self.patience)
+        try:
+            rungs.enter_context(self.host.hold(longest, signed=signed))
+        except LockTimeout as held:
+            if timeout is not None and timeout <= self.patience:
+                raise
+            log.warning("going on without the lock of this node: %s", held)
 
     @contextmanager
     def _turn(self, timeout: float | None) -> Iterator[None]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from slurmband.domain.processes import Fate
+from slurmband.locks.generations import is_generation_lock
 from slurmband.locks.link import CAUGHT, PROBE, LinkLock, owner_in
 from slurmband.processes import fate_of
 
@@ -31,7 +32,7 @@ def remove_leftovers(folder: Path) -> list[Path]:
     """
     before = _files(folder)
     for file in before:
-        if owner_in(file.name) is None:
+        if file.suffix == ".lock" and not is_generation_lock(file.name):
             with suppress(OSError, UnicodeDecodeError):
                 LinkLock(str(file)).break_if_lost()
     for file in before:  # claims after their locks: a lock without its claim names nobody

@@ -26,7 +26,7 @@ from slurmband.errors import (
     DatabaseRefused,
 )
 from slurmband.locks import Lock
-from slurmband.locks.generations import PATIENCE, GenerationLock
+from slurmband.locks.generations import PATIENCE, GenerationLock, making
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import claim_anew
@@ -108,7 +108,7 @@ class Store:
         self._lock_patience = lock_patience
         self._busy_timeout = busy_timeout
         path = self.layout.database
-        if not create and not is_there(path):
+        if not create and not (is_there(path) or generations.is_band(self.layout)):
             raise DatabaseMissing(str(path))
         self.mount = find_mount(path)
         kept = kept_mode(path)
@@ -167,6 +167,9 @@ class Store:
                         "%s: a reader keeps the end of it in the -wal", self.layout.database
                     )
                 self.close()
+            else:
+                with self._locked():
+                    pass  # what a dead one left in the -wal is moved into the file
             yield still_mine
 
     def copy(self, target: Path) -> None:
@@ -232,6 +235,8 @@ class Store:
         """Turn errors of SQLite and of files (full, busy, unreadable) into one that says what to do."""
         try:
             yield
+        except sqlite3.DatabaseError as error:  # of the driver's own calls
+            raise DatabaseFault(str(self.layout.database), str(error)) from error
         except DatabaseError as error:
             # "malformed" is also what SQLite says where the file system could not read.
             if not isinstance(error, OperationalError) and _code(error) not in _UNREADABLE:
@@ -254,7 +259,12 @@ class Store:
                 str(self.layout.database_locks), number, patience=self._lock_patience
             )
         self._engine = self._make_engine()
-        self._ladder = Ladder(HostLock(self.layout.folder), self._link, timeout=self._lock_timeout)
+        self._ladder = Ladder(
+            HostLock(self.layout.folder),
+            self._link,
+            timeout=self._lock_timeout,
+            patience=self._lock_patience,
+        )
 
     def _find_generation(self) -> None:
         """Go on to the file of the generation whose lock is held."""
@@ -330,7 +340,7 @@ class Store:
         try:
             self.layout.make()
             if not self._is_made():
-                with GenerationLock(str(self.layout.making_locks), 1, patience=self._lock_patience):
+                with making(str(self.layout.making_locks), patience=self._lock_patience):
                     if not self._is_made():
                         self._make_file()
         except OSError as error:
@@ -341,11 +351,13 @@ class Store:
 
     def _is_made(self) -> bool:
         path = self.layout.database
-        return is_there(path) and (self.mode is Mode.LOCAL or path.is_symlink())
+        if self.mode is Mode.SHARED and path.is_symlink():
+            return generations.is_band(self.layout)
+        return self.mode is Mode.LOCAL and is_there(path)
 
     def _make_file(self) -> None:
         path = self.layout.database
-        if path.exists():  # a plain file, where there should be a link
+        if is_there(path) and not path.is_symlink():  # a plain file, where there should be a link
             generations.adopt(self.layout)
             return
         self.layout.set_aside()  # of a band whose database was deleted

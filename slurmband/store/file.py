@@ -58,11 +58,11 @@ def freshen(folder: Path) -> None:
 
 def kept_mode(path: Path) -> Mode | None:
     """Read which mode a file was made for, without locking it; None where it is yet to be made."""
-    if not is_there(path):
-        return None
     with suppress(FileNotFoundError):
         if Layout(path).linked_generation() is not None:
             return Mode.SHARED
+    if not is_there(path):
+        return None
     found = _application_id(path)
     for mode, application_id in APPLICATION_IDS.items():
         if found == application_id:
@@ -118,10 +118,10 @@ def copy_to(connection: Connection, target: Path) -> None:
     """Copy the whole database; the copy appears whole or not at all."""
     target.parent.mkdir(exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-    copied = sqlite3.connect(unfinished)
     try:
-        driver: Any = connection.connection.dbapi_connection
-        driver.backup(copied)
+        with closing(sqlite3.connect(unfinished)) as copied:
+            driver: Any = connection.connection.dbapi_connection
+            driver.backup(copied)
+        unfinished.replace(target)
     finally:
-        copied.close()
-    unfinished.replace(target)
+        unfinished.unlink(missing_ok=True)

@@ -49,6 +49,17 @@ def present(layout: Layout) -> int:
     return number
 
 
+def is_band(layout: Layout) -> bool:
+    """Whether our link is there, and a generation that was made; not always the one that it names."""
+    try:
+        if layout.linked_generation() is None:
+            return False
+        freshen(layout.generations)
+        return any(_made(layout, number).exists() for number in _numbers(layout))
+    except FileNotFoundError:
+        return False
+
+
 def make_first(layout: Layout) -> None:
     """Make an empty database and the link to it.
 
@@ -56,10 +67,13 @@ def make_first(layout: Layout) -> None:
     """
     number = _unused(layout)
     make_file(layout.generation(number), Mode.SHARED)
-    _made(layout, number).touch()
+    if is_band(layout):
+        return  # we slept, and somebody else has made one
     if layout.database.is_symlink():
         layout.database.unlink()  # it leads nowhere
-    os.symlink(layout.link_to(number), layout.database)
+    _made(layout, number).touch()
+    with suppress(FileExistsError):
+        os.symlink(layout.link_to(number), layout.database)
 
 
 def adopt(layout: Layout) -> None:
@@ -68,7 +82,13 @@ def adopt(layout: Layout) -> None:
     The caller sees to it that only one process does so at a time.
     """
     number = _unused(layout)
-    install(layout, number, layout.database)
+    _copy(layout.database, layout.generation(number))
+    if layout.linked_generation() is not None:
+        return  # we slept, and somebody else has done it
+    _made(layout, number).touch()
+    _point_to(layout, number)
+    for end in ("-wal", "-shm"):
+        layout.database.with_name(f"{layout.database.name}{end}").unlink(missing_ok=True)
     log.warning(
         "%s is generation %d of the database now, and a link to it", layout.database, number
     )
@@ -146,8 +166,10 @@ def _made(layout: Layout, number: int) -> Path:
 
 def _unused(layout: Layout) -> int:
     """Return a number that no generation has, nor one of a band that was here before."""
-    layout.generations.mkdir(exist_ok=True)
-    return 1 + max(_numbers(layout), default=0)
+    with suppress(FileExistsError):
+        layout.generations.mkdir()
+    announced = (file.suffix[1:] for file in layout.locks.glob(f"{layout.database_locks.name}.*"))
+    return 1 + max([*_numbers(layout), *(int(n) for n in announced if n.isdecimal())], default=0)
 
 
 def _numbers(layout: Layout) -> list[int]:

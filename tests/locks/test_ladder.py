@@ -270,3 +270,14 @@ def test_a_child_that_leaves_its_parents_guard_gives_nothing_back(
         wait(Ladder(host))
     guard.__exit__(None, None, None)
     assert (path.exists(), free(host)) == (False, True)
+
+
+def test_a_stopped_process_of_this_node_keeps_nobody_from_the_lock_for_ever(
+    path: Path, host: HostLock, tmp_path: Path
+) -> None:
+    with Holder(tmp_path / "a.sqlite", "host") as holder:
+        holder.stop()
+        ladder = Ladder(host, LinkLock(str(path)), patience=0.2)
+
+        with ladder.hold() as still_mine:
+            assert still_mine()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from flufl.lock import Lock
 
+from slurmband.locks.generations import announce
 from slurmband.locks.leftovers import remove_leftovers
 from slurmband.locks.link import LinkLock
 from slurmband.locks.watched import Signs, WatchedLock
@@ -108,3 +109,14 @@ def test_what_is_no_lock_of_ours_stays(path: Path) -> None:
 
 def test_where_there_is_no_folder_nothing_is_left(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "none") == []
+
+
+def test_what_says_that_a_generation_is_over_stays_whoever_died(tmp_path: Path) -> None:
+    with Holder(tmp_path / "db", kind="generation") as holder:
+        claim = next(path for path in tmp_path.iterdir() if "|" in path.name)
+        holder.kill()
+    announce(str(tmp_path / "db"), 2, f"generation 1 ended: {claim} held its lock unchanged")
+
+    remove_leftovers(tmp_path)
+
+    assert (tmp_path / "db.2").exists()

@@ -12,13 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from slurmband.errors import CommitUnknown, DatabaseFault, DatabaseMissing, DatabaseRefused
+from slurmband.errors import (
+    CommitUnknown,
+    DatabaseFault,
+    DatabaseMissing,
+    DatabaseRefused,
+    LockLost,
+)
 from slurmband.locks import generations as lock_generations
 from slurmband.locks import host
 from slurmband.locks.generations import announce
 from slurmband.store import generations
 from slurmband.store.database import Store
 from slurmband.store.file import kept_mode, make_file
+from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode
 from tests.integration.band import ROOT
 from tests.locks.holder import wait_for
@@ -397,3 +404,70 @@ def test_an_empty_file_that_a_maker_left_is_no_generation(store: Store, file: Pa
 
     assert (store.file.name, notes(store)) == ("2.sqlite", ["one", "two"])
     assert through_the_link(file) == ["one", "two"]
+
+
+# --- sleepers that made something ---------------------------------------------------------------
+
+
+def test_a_link_that_a_sleeper_put_back_to_what_was_pruned_leads_to_the_newest_again(
+    store: Store, file: Path
+) -> None:
+    note(store, "one")
+    for number in (1, 2):
+        end_generation(store, number)
+        note(store, str(number))
+    store.remove_old_generations()
+    file.unlink()
+    file.symlink_to(store.layout.link_to(2))
+
+    again = Store(file, mode="shared", create=True)
+
+    assert (notes(again), again.file.name) == (["one", "1", "2"], "3.sqlite")
+    assert file.resolve() == store.layout.generation(3)
+
+
+def test_a_maker_that_slept_takes_what_was_made_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path / "slurmband.sqlite")
+    layout.make()
+
+    def slow(path: Path, mode: Mode) -> None:
+        monkeypatch.setattr(generations, "make_file", make_file)
+        make_file(path, mode)
+        generations.make_first(layout)  # another, after its patience
+
+    monkeypatch.setattr(generations, "make_file", slow)
+    generations.make_first(layout)
+
+    assert layout.linked_generation() == 2
+    assert sorted(path.name for path in layout.generations.glob("*.made")) == ["2.made"]
+
+
+def test_under_the_guard_what_a_dead_one_left_in_the_wal_is_in_the_file(
+    store: Store, tmp_path: Path
+) -> None:
+    left_open = sqlite3.connect(store.file, isolation_level=None)
+    left_open.execute("PRAGMA locking_mode = EXCLUSIVE")
+    left_open.execute("PRAGMA journal_mode = WAL")
+    left_open.execute("INSERT INTO notes VALUES ('in the wal')")
+    for end in ("", "-wal"):
+        shutil.copy(f"{store.file}{end}", f"{tmp_path}/left{end}")
+    left_open.close()
+    for end in ("", "-wal"):
+        shutil.copy(f"{tmp_path}/left{end}", f"{store.file}{end}")
+
+    with store.guard():
+        shutil.copy(store.layout.database, tmp_path / "copy")
+
+    with closing(sqlite3.connect(tmp_path / "copy")) as copy:
+        assert copy.execute("SELECT text FROM notes").fetchall() == [("in the wal",)]
+
+
+def test_under_a_guard_that_was_lost_nothing_is_written(store: Store) -> None:
+    with store.guard():
+        end_generation(store, 1)
+        with pytest.raises(LockLost):
+            note(store, "one")
+
+    assert notes(store) == []
