@@ -5,8 +5,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.band import Band
+
+#: Folders whose tests share what there can be only one of, or few: one process runs each.
+TOGETHER = ("tests/cluster/", "tests/slurm/")
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Each test by itself, to whichever process is free, but for the folders in `TOGETHER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ def assert_well(verdict: Verdict) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.xdist_group("cluster")
 @FOR_LONG
 def test_nodes_without_a_fault_do_everything_once(cluster: Cluster) -> None:
     tasks = 600 if MINUTES else 300
@@ -43,7 +42,6 @@ def test_nodes_without_a_fault_do_everything_once(cluster: Cluster) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.xdist_group("cluster")
 @FOR_LONG
 def test_nodes_with_a_nemesis_do_everything_once(cluster: Cluster) -> None:
     start, first = time.monotonic(), seed()

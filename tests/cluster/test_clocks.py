@@ -10,7 +10,7 @@ from tests.cluster.test_chaos import assert_well, seed
 from tests.cluster.trial import Plan, run
 from tests.cluster.uml import ClusterGround
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 #: Seconds by which a clock is off.
 OFF = 300

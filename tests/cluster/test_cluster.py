@@ -11,7 +11,7 @@ import slurmband
 from tests.cluster.lab import NO_NODE, Cluster
 from tests.integration.band import wait_for
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 GRAPH = """
 import time

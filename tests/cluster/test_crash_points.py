@@ -16,7 +16,7 @@ from tests.faults.crashes import TASKS, crashes, kill_at, wrong_after
 from tests.faults.warm import Start, Talk, Warm
 from tests.integration.band import ROOT
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 WRITERS, HEIRS = 1, 2
 #: Of about 75 points; with SLURMBAND_FAULTS=all, all of them.

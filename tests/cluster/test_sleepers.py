@@ -11,7 +11,7 @@ from tests.cluster.lab import Cluster
 from tests.integration.band import ROOT, wait_for
 from tests.store.sleeper import BELIEVED, POINTS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 #: Seconds that a node is frozen: its lease is 10 s, and the server gives nobody's locks away before.
 PAST_THE_LEASE = 20.0

@@ -10,7 +10,7 @@ import pytest
 from slurmband.doctor.trials import TRIALS
 from tests.integration.band import Band, wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm]
 NAMES = [name for name, _ in TRIALS]
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.band import Band, busy_workers, wait_for
 from tests.slurm.conftest import slurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
 HOLDING = """
 import ctypes, signal, time

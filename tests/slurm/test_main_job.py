@@ -17,7 +17,7 @@ from tests.integration.band import (
 )
 from tests.slurm.conftest import queued, slurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(600), pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(600)]
 
 #: A real trace of 310 tasks, where it is at hand; a clone has only the small one.
 MONTAGE = ROOT.parent / "shared" / "data" / "wfinstances" / "montage-chameleon-2mass-015d-001.json"
