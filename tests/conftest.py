@@ -9,7 +9,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.band import Band
 
-#: Folders whose tests share what there can be only one of, or few: one process runs each.
+#: Folders whose tests share what there can be only one of, or keep the machine busy: one process runs
+#: them all, one after the other.
 TOGETHER = ("tests/cluster/", "tests/slurm/")
 
 
@@ -17,7 +18,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Each test by itself, to whichever process is free, but for the folders in `TOGETHER`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+        return "together" if nodeid.startswith(TOGETHER) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:

@@ -14,6 +14,8 @@ from tests.cluster.uml import ClusterGround
 
 #: How long the nemesis goes on; the short form is one band, and each kind of fault once.
 MINUTES = float(os.environ.get("SLURMBAND_NEMESIS_MINUTES", "0"))
+#: Seconds of silence that no fault makes, however busy this machine is.
+NOBODY_IS_LOST = 30.0
 FOR_LONG = pytest.mark.timeout(900 + 60 * MINUTES)
 
 
@@ -35,7 +37,9 @@ def assert_well(verdict: Verdict) -> None:
 @FOR_LONG
 def test_nodes_without_a_fault_do_everything_once(cluster: Cluster) -> None:
     tasks = 600 if MINUTES else 300
-    verdict = run(ClusterGround(cluster), Plan(seed(), tasks=tasks, seconds=0.2))
+    verdict = run(
+        ClusterGround(cluster), Plan(seed(), tasks=tasks, seconds=0.2, timeout=NOBODY_IS_LOST)
+    )
 
     assert_well(verdict)
     assert (verdict.attempts, verdict.generation) == ({"completed ()": tasks}, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.lab import Cluster
 from tests.cluster.nemesis import Nemesis
-from tests.cluster.test_chaos import assert_well, seed
+from tests.cluster.test_chaos import NOBODY_IS_LOST, assert_well, seed
 from tests.cluster.trial import Plan, run
 from tests.cluster.uml import ClusterGround
 
@@ -17,7 +17,7 @@ OFF = 300
 
 
 def test_nobody_is_lost_by_clocks_that_are_off_and_jump(cluster: Cluster) -> None:
-    plan = Plan(seed(), tasks=400, seconds=0.4)
+    plan = Plan(seed(), tasks=400, seconds=0.4, timeout=NOBODY_IS_LOST)
     folder = cluster.share / f"band-{plan.seed}"
     judged: list[object] = []
 
