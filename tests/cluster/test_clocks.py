@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.lab import Cluster
 from tests.cluster.nemesis import Nemesis
-from tests.cluster.test_chaos import NOBODY_IS_LOST, assert_well, seed
+from tests.cluster.test_chaos import MINUTES, NOBODY_IS_LOST, assert_well, seed
 from tests.cluster.trial import Plan, run
 from tests.cluster.uml import ClusterGround
 
@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 OFF = 300
 
 
+@pytest.mark.skipif(not MINUTES, reason="only with SLURMBAND_NEMESIS_MINUTES: it takes too long")
 def test_nobody_is_lost_by_clocks_that_are_off_and_jump(cluster: Cluster) -> None:
     plan = Plan(seed(), tasks=400, seconds=0.4, timeout=NOBODY_IS_LOST)
     folder = cluster.share / f"band-{plan.seed}"
