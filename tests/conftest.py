@@ -21,6 +21,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         return "together" if nodeid.startswith(TOGETHER) else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)  # without processes of its own xdist does not know it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
     return Together(config, log)
 

@@ -21,7 +21,7 @@ from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode, choose
 from slurmband.store.restoring import Present
 
-#: Seconds to wait for a lock.
+#: Seconds to wait for a lock: longer than for one of which nothing is heard.
 LOCK_TIMEOUT: Final = 90.0
 #: Seconds of silence after which a worker of whom nothing else is known is taken for dead.
 SILENCE: Final = 180.0

@@ -19,11 +19,11 @@ from slurmband.domain.task import Task
 from slurmband.errors import UsageError
 from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
 from slurmband.graphband.growth import GrowingLoop
-from slurmband.graphband.life import Round
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.plain import PlainLoop, in_order
+from slurmband.graphband.rounds import Round
 from slurmband.graphband.sources import GraphSource, is_used_up, tasks_of
 from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import telling

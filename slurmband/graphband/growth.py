@@ -11,9 +11,10 @@ from slurmband.domain.task import Task
 from slurmband.domain.workers import Element
 from slurmband.errors import ProducerLost
 from slurmband.graphband.feed import Feed
-from slurmband.graphband.life import Life, Report, Round
+from slurmband.graphband.life import Life
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import Options
+from slurmband.graphband.rounds import Report, Round
 from slurmband.liveness import incarnation
 from slurmband.locks.held import Held
 from slurmband.processes import fate_of

@@ -6,10 +6,9 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from slurmband.clock import Clock
-from slurmband.domain.attempts import Claim, Ending, Reason
+from slurmband.domain.attempts import Claim, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import Element, Worker
@@ -25,6 +24,7 @@ from slurmband.errors import (
     WorkerLost,
 )
 from slurmband.graphband.options import Options
+from slurmband.graphband.rounds import Report, Round
 from slurmband.liveness import incarnation
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.heartbeat import Heartbeat
@@ -48,45 +48,8 @@ from slurmband.store.registration import Budgets
 
 log = logging.getLogger(__name__)
 
-Report = tuple[Claim, Ending]
 #: Seconds to wait when the database cannot be used, such as for a full disk.
 AFTER_A_FAULT = 10.0
-
-
-@dataclass(slots=True)
-class Round:
-    """What one transaction brought.
-
-    Parameters
-    ----------
-    claim : Claim or None
-        The next task, if one was to be had.
-    refused : list of Claim
-        Claims whose report changed nothing, since they had been revoked.
-    left : int
-        Tasks that this worker could still come to run, running ones of others included; while the
-        graph grows, and one for those to come.
-    completed, total : int
-        Of the whole band.
-    stopped_by : str or None
-        A task that ended badly, under the policy "stop".
-    finished : bool
-        Whether nobody can do anything more in this band.
-    superseded : GraphError or None
-        Why this worker must not claim any more: a newer graph than its own was registered.
-    producing : bool
-        Whether this worker is the one that makes a growing graph grow.
-    """
-
-    claim: Claim | None = None
-    refused: list[Claim] = field(default_factory=list)
-    left: int = 0
-    completed: int = 0
-    total: int = 0
-    stopped_by: str | None = None
-    finished: bool = False
-    superseded: GraphError | None = None
-    producing: bool = False
 
 
 class Life:

@@ -16,8 +16,9 @@ from slurmband.domain.task import Task
 from slurmband.domain.workers import Element
 from slurmband.errors import BandStopped, SlurmbandError, WorkerLost
 from slurmband.graphband.endings import COMPLETED, INTERRUPTED, at_exit, failure
-from slurmband.graphband.life import Life, Report, Round
+from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
+from slurmband.graphband.rounds import Report, Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
 from slurmband.locks.held import Held

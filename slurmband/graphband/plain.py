@@ -9,7 +9,7 @@ from slurmband.domain.attempts import Ending
 from slurmband.domain.graph import one_by_one
 from slurmband.domain.task import Task
 from slurmband.errors import UnknownDependency
-from slurmband.graphband.life import Round
+from slurmband.graphband.rounds import Round
 
 T = TypeVar("T")
 

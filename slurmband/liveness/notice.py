@@ -6,12 +6,11 @@ new name may stay unseen for half a minute.
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slurmband.liveness.snapshot import Snapshots, survey
+from slurmband.liveness.snapshot import publish, survey
 from slurmband.store.database import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -74,4 +73,4 @@ def telling(store: Store) -> Iterator[Transaction]:
         yield tx
         found = survey(tx)
     Notice(store.layout.notice).ring(found["sequence"])
-    Snapshots(store.layout.snapshot, time.monotonic).publish(found)
+    publish(store.layout.snapshot, found)

@@ -96,18 +96,23 @@ class Snapshots:
 
     def _publish(self, found: Survey) -> None:
         self._kept = None
-        newest = read(self._file)
-        if newest is not None and newest["sequence"] > found["sequence"]:
-            return
-        unfinished = self._file.with_name(f".{self._file.name}.{secrets.token_hex(6)}")
-        try:
-            unfinished.write_text(json.dumps(found))
-            unfinished.replace(self._file)
-        except OSError as error:  # people see an older one; nothing else depends on it
-            log.warning("no snapshot was published: %s", error)
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+        publish(self._file, found)
         self._seen = _signature(self._file)
+
+
+def publish(file: Path, found: Survey) -> None:
+    """Write what a transaction found, after its commit, unless something newer is there."""
+    newest = read(file)
+    if newest is not None and newest["sequence"] > found["sequence"]:
+        return
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
+    try:
+        unfinished.write_text(json.dumps(found))
+        unfinished.replace(file)
+    except OSError as error:  # people see an older one; nothing else depends on it
+        log.warning("no snapshot was published: %s", error)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def read(file: Path) -> Survey | None:

@@ -1,7 +1,7 @@
 """A lock among the processes of one node, so that only one of them asks for the shared lock.
 
 It is an optimisation only: jobs may have private temporary directories, and then it is not shared.
-The kernel queues the waiters, and frees it when its holder dies.
+The kernel queues those who wait for ever, and frees it when its holder dies.
 """
 
 import fcntl

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from slurmband.errors import (
@@ -26,15 +26,17 @@ from slurmband.errors import (
     DatabaseRefused,
 )
 from slurmband.locks import Lock
-from slurmband.locks.generations import PATIENCE, GenerationLock, making
+from slurmband.locks.generations import PATIENCE, GenerationLock
 from slurmband.locks.host import HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import claim_anew
 from slurmband.masks import masked
 from slurmband.mounts import find_mount
 from slurmband.store import generations
-from slurmband.store.file import copy_to, freshen, is_there, kept_mode, make_file, path_of, uri
+from slurmband.store.engines import make_engine
+from slurmband.store.file import copy_to, freshen, is_there, kept_mode, path_of
 from slurmband.store.layout import Layout
+from slurmband.store.making import make
 from slurmband.store.modes import Mode, choose
 from slurmband.store.schema import SCHEMA_VERSION, metadata
 from slurmband.store.upgrades import upgrade
@@ -114,7 +116,7 @@ class Store:
         kept = kept_mode(path)
         self.mode = choose(path, forced=mode, kept=kept, mount=self.mount)
         self._kept: Connection | None = None
-        self._make_files()
+        make(self.layout, self.mode, patience=lock_patience)
         if kept is None:  # somebody else may have been quicker, with another mode
             choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
         self._open_for_this_process()
@@ -258,7 +260,7 @@ class Store:
             self._link = self._db_lock or GenerationLock(
                 str(self.layout.database_locks), number, patience=self._lock_patience
             )
-        self._engine = self._make_engine()
+        self._engine = make_engine(self.file, self.mode, busy_timeout=self._busy_timeout)
         self._ladder = Ladder(
             HostLock(self.layout.folder),
             self._link,
@@ -276,8 +278,6 @@ class Store:
             except DatabaseMissing:
                 time.sleep(MISSING_FOR)
                 file = generations.settle(self.layout, self._link.generation)
-        except OSError as error:
-            raise DatabaseFault(str(self.layout.database), str(error)) from error
         except DatabaseRefused:
             if not self._link.still_mine():
                 raise CommitUnknown("the lock was taken away before the transaction") from None
@@ -285,7 +285,7 @@ class Store:
         if file != self.file:
             freshen(file.parent)  # this node may have looked for it before it was made
             self.file = file
-            self._engine = self._make_engine()
+            self._engine = make_engine(self.file, self.mode, busy_timeout=self._busy_timeout)
 
     def _connect(self) -> Connection:
         if self.mode is Mode.SHARED:
@@ -312,59 +312,6 @@ class Store:
                 if not passing or time.monotonic() >= deadline:
                     raise
                 time.sleep(0.05)
-
-    def _make_engine(self) -> Engine:
-        path = self.file
-        engine = create_engine(
-            # mode=rw: a database that was deleted under us is an error, not a new and empty one.
-            URL.create("sqlite", database=uri(path), query={"mode": "rw", "uri": "true"}),
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said here, not by the driver
-            connect_args={"timeout": self._busy_timeout, "check_same_thread": False},
-        )
-        pragmas = _PRAGMAS[self.mode]
-
-        @event.listens_for(engine, "connect")
-        def _set_pragmas(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            said = {pragma: cursor.execute(f"PRAGMA {pragma}").fetchall() for pragma in pragmas}
-            cursor.close()
-            if said["journal_mode = WAL"] != [("wal",)]:
-                raise DatabaseFault(str(path), "SQLite would not use write-ahead logging here")
-
-        return engine
-
-    def _make_files(self) -> None:
-        """Make the folder and the file, where they are yet to be made."""
-        path = self.layout.database
-        try:
-            self.layout.make()
-            if not self._is_made():
-                with making(str(self.layout.making_locks), patience=self._lock_patience):
-                    if not self._is_made():
-                        self._make_file()
-        except OSError as error:
-            raise DatabaseRefused(
-                f"cannot write beside {path} ({error.strerror}). "
-                "Choose a directory that you may write to, by --db or SLURMBAND_DB."
-            ) from error
-
-    def _is_made(self) -> bool:
-        path = self.layout.database
-        if self.mode is Mode.SHARED and path.is_symlink():
-            return generations.is_band(self.layout)
-        return self.mode is Mode.LOCAL and is_there(path)
-
-    def _make_file(self) -> None:
-        path = self.layout.database
-        if is_there(path) and not path.is_symlink():  # a plain file, where there should be a link
-            generations.adopt(self.layout)
-            return
-        self.layout.set_aside()  # of a band whose database was deleted
-        if self.mode is Mode.SHARED:
-            generations.make_first(self.layout)
-        else:
-            make_file(path, self.mode)
 
     def _prepare(self) -> None:
         """Make the tables, or check that they are ones that we know."""
@@ -399,22 +346,6 @@ class Store:
             "upgraded %s from schema version %d to %d; the database as it was is in %s",
             *(self.layout.database, version, SCHEMA_VERSION, kept),
         )
-
-
-_PRAGMAS: Final = {
-    Mode.LOCAL: (
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-    ),
-    Mode.SHARED: (
-        "locking_mode = EXCLUSIVE",  # before the first access: no shared memory is ever made
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "mmap_size = 0",
-        "foreign_keys = ON",
-    ),
-}
 
 
 def inserted_key(result: CursorResult[Any]) -> int:

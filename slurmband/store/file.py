@@ -17,15 +17,20 @@ from slurmband.errors import DatabaseRefused, UsageError
 from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode
 
+#: As many links as the kernel follows, symlink(7).
+_LINKS: Final = 40
 #: Seconds between looks at a header that cannot be read: somebody may be writing to the file.
 _LOOK_AGAIN: Final = (0.05, 0.1, 0.2, 0.4)
 
 
 def path_of(database: str | Path) -> Path:
-    """Return the file that a path or a SQLAlchemy URL names, as an absolute path."""
+    """Return the file that a path or a SQLAlchemy URL names, as an absolute path.
+
+    A user's own link to it is followed; the link that slurmband makes beside its folder is that file.
+    """
     text = str(database)
     if "://" not in text:
-        return Path(text).expanduser().absolute()
+        return _followed(Path(text).expanduser().absolute())
     try:
         url = make_url(text)
     except ArgumentError as error:
@@ -34,7 +39,15 @@ def path_of(database: str | Path) -> Path:
         raise UsageError(
             f"{text!r}: slurmband keeps its state in a SQLite file. Write sqlite:///FILE, or just FILE."
         )
-    return Path(url.database).expanduser().absolute()
+    return _followed(Path(url.database).expanduser().absolute())
+
+
+def _followed(path: Path) -> Path:
+    for _ in range(_LINKS):
+        if not path.is_symlink() or Layout(path).linked_generation() is not None:
+            break
+        path = path.parent / path.readlink()
+    return path
 
 
 def is_there(path: Path) -> bool:

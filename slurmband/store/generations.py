@@ -55,7 +55,7 @@ def is_band(layout: Layout) -> bool:
         if layout.linked_generation() is None:
             return False
         freshen(layout.generations)
-        return any(_made(layout, number).exists() for number in _numbers(layout))
+        return any(_made(layout, number).exists() for number in numbers(layout))
     except FileNotFoundError:
         return False
 
@@ -115,10 +115,7 @@ def settle(layout: Layout, number: int) -> Path:
 
 
 def is_made(layout: Layout, number: int) -> bool:
-    """Whether a generation is one that its processes work with; a file alone may be a leftover.
-
-    To be called under the lock of that generation.
-    """
+    """Whether processes work, or worked, with a generation; a file alone may be a leftover."""
     freshen(layout.generations)
     return number == present(layout) or _made(layout, number).exists()
 
@@ -131,8 +128,8 @@ def newest_made(layout: Layout, number: int) -> int:
     DatabaseFault
         If there is none.
     """
-    made = (n for n in range(number - 1, 0, -1) if is_made(layout, n))
-    found = next((n for n in made if layout.generation(n).exists()), None)
+    before = (n for n in range(number - 1, 0, -1) if is_made(layout, n))
+    found = next((n for n in before if layout.generation(n).exists()), None)
     if found is None:
         raise DatabaseFault(str(layout.database), f"no generation before {number} is there")
     return found
@@ -152,7 +149,7 @@ def install(layout: Layout, number: int, source: Path) -> None:
 
 def remove_old(layout: Layout, number: int) -> list[Path]:
     """Remove the files of all generations before `number`; return them."""
-    old = [layout.generation(n) for n in _numbers(layout) if n < number]
+    old = [layout.generation(n) for n in numbers(layout) if n < number]
     for file in old:
         for each in (file, _wal(file), _made(layout, int(file.stem))):
             each.unlink(missing_ok=True)
@@ -169,10 +166,11 @@ def _unused(layout: Layout) -> int:
     with suppress(FileExistsError):
         layout.generations.mkdir()
     announced = (file.suffix[1:] for file in layout.locks.glob(f"{layout.database_locks.name}.*"))
-    return 1 + max([*_numbers(layout), *(int(n) for n in announced if n.isdecimal())], default=0)
+    return 1 + max([*numbers(layout), *(int(n) for n in announced if n.isdecimal())], default=0)
 
 
-def _numbers(layout: Layout) -> list[int]:
+def numbers(layout: Layout) -> list[int]:
+    """Return the generations of which there is a file, whether they were made whole or not."""
     found = (Path(entry.name) for entry in os.scandir(layout.generations))
     return [int(name.stem) for name in found if name.suffix == ".sqlite" and name.stem.isdecimal()]
 

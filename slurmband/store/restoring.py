@@ -5,7 +5,6 @@ attempts and workers, and processes that still hold such numbers. So the copy go
 that was ever given out.
 """
 
-import os
 import secrets
 import shutil
 import sqlite3
@@ -272,10 +271,9 @@ def _named(layout: Layout, aside: Path) -> int:
     except (DatabaseMissing, DatabaseRefused):
         _copy_files(layout.database, aside)
     layout.generations.mkdir(exist_ok=True)
-    numbers = (int(f.stem) for f in layout.generations.glob("*.sqlite") if f.stem.isdecimal())
-    newest = max(numbers, default=1)
+    newest = max(generations.numbers(layout), default=1)
     layout.database.unlink(missing_ok=True)
-    layout.database.symlink_to(os.path.relpath(layout.generation(newest), layout.database.parent))
+    layout.database.symlink_to(layout.link_to(newest))
     return newest
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from tests.cluster.lab import clean_environment
 
 KEEPER: Final = Path(__file__).with_name("keeper")
+STANDS: Final = Path(__file__).with_name("stands")
 
 
 class Ground(Protocol):
@@ -54,6 +55,10 @@ class Ground(Protocol):
 
     def send(self, node: int, pid: int, number: signal.Signals) -> None:
         """Send a signal to one process of a node."""
+        ...
+
+    def stands(self, node: int) -> str:
+        """Say where each process of a node stands, for who looks into what is stuck."""
         ...
 
     def kill(self, node: int) -> None:
@@ -120,6 +125,10 @@ class LocalGround:
         with contextlib.suppress(ProcessLookupError):
             assert os.getpgid(pid) == self._keepers[node].pid  # no stranger's
             os.kill(pid, number)
+
+    def stands(self, node: int) -> str:
+        words = ["bash", str(STANDS), str(node)]
+        return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout
 
     def kill(self, node: int) -> None:
         self._signal_all(node, signal.SIGKILL)

@@ -175,6 +175,13 @@ class Band:
                 raise NoProgress(f"{seen} reports, and then none for {HOPELESS:.0f} s")
             time.sleep(0.3)
 
+    def say_where_all_stand(self) -> None:
+        """Write it beside the share, for who looks into why the band is stuck."""
+        for node in self._keepers:
+            file = self._ground.share.with_name(f"{self.folder.name}-node{node}")
+            file.write_text(self._ground.stands(node))
+        time.sleep(2.0)  # until the workers, too, have written it, into their logs
+
     def judge(self, verdict: Verdict) -> None:
         """Put into the verdict what three witnesses say, and what else can be seen."""
         with copied(self.database) as connection:
@@ -237,6 +244,7 @@ def run(ground: Ground, plan: Plan, faults: Faults | None = None) -> Verdict:
         band.wait(watch)
     except NoProgress as stuck:
         verdict.wrong.append(f"stuck: {stuck}")
+        band.say_where_all_stand()
     if band.database.exists():
         band.judge(verdict)
     verdict.seconds = round(time.monotonic() - start, 1)

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.cluster.ground import keeper_command
+from tests.cluster.ground import STANDS, keeper_command
 from tests.cluster.lab import Cluster
 
 
@@ -36,6 +36,13 @@ class ClusterGround:
 
     def send(self, node: int, pid: int, number: signal.Signals) -> None:
         self._cluster.exec(node, "sh", "-c", f"kill -{number.value} {pid} || true")
+
+    def stands(self, node: int) -> str:
+        try:
+            done = self._cluster.exec(node, "bash", STANDS, node, code=None, timeout=60)
+        except subprocess.TimeoutExpired as late:
+            return f"{late}"
+        return f"{done.stdout}{done.stderr}"
 
     def kill(self, node: int) -> None:
         self._cluster.do("kill", node)

@@ -8,9 +8,11 @@ refused, what it may do next), and what its tasks did. Nothing of slurmband's ow
 that it can testify against it; see `tests.cluster.history`.
 """
 
+import faulthandler
 import json
 import os
 import random
+import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +21,8 @@ from typing import Any, Final
 
 from slurmband import Task
 from slurmband.errors import WorkerLost
-from slurmband.graphband.life import Life, Report, Round
+from slurmband.graphband.life import Life
+from slurmband.graphband.rounds import Report, Round
 
 Graph = Mapping[str, frozenset[str]]
 
@@ -97,6 +100,7 @@ class _Witness:
         """Stand between the worker and its rounds with the database."""
         if cls.of_this_process is not None:
             return
+        faulthandler.register(signal.SIGUSR2)  # says where every thread is; see `stands`
         witness = cls.of_this_process = cls(Path(os.environ[WITNESS]))
         plain = Life.round
 

@@ -1,0 +1,45 @@
+"""What goes into one transaction of a worker, and what comes out of it."""
+
+from dataclasses import dataclass, field
+
+from slurmband.domain.attempts import Claim, Ending
+from slurmband.errors import GraphError
+
+#: A claim, and how it ended.
+Report = tuple[Claim, Ending]
+
+
+@dataclass(slots=True)
+class Round:
+    """What one transaction brought.
+
+    Parameters
+    ----------
+    claim : Claim or None
+        The next task, if one was to be had.
+    refused : list of Claim
+        Claims whose report changed nothing, since they had been revoked.
+    left : int
+        Tasks that this worker could still come to run, running ones of others included; while the
+        graph grows, and one for those to come.
+    completed, total : int
+        Of the whole band.
+    stopped_by : str or None
+        A task that ended badly, under the policy "stop".
+    finished : bool
+        Whether nobody can do anything more in this band.
+    superseded : GraphError or None
+        Why this worker must not claim any more: a newer graph than its own was registered.
+    producing : bool
+        Whether this worker is the one that makes a growing graph grow.
+    """
+
+    claim: Claim | None = None
+    refused: list[Claim] = field(default_factory=list)
+    left: int = 0
+    completed: int = 0
+    total: int = 0
+    stopped_by: str | None = None
+    finished: bool = False
+    superseded: GraphError | None = None
+    producing: bool = False

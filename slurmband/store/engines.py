@@ -1,0 +1,55 @@
+"""How SQLite is opened in each mode: by settings that count before the first access to the file."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Engine, NullPool, create_engine, event
+
+from slurmband.errors import DatabaseFault
+from slurmband.store.file import uri
+from slurmband.store.modes import Mode
+
+_PRAGMAS: Final = {
+    Mode.LOCAL: (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+    ),
+    Mode.SHARED: (
+        "locking_mode = EXCLUSIVE",  # before the first access: no shared memory is ever made
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "mmap_size = 0",
+        "foreign_keys = ON",
+    ),
+}
+
+
+def make_engine(file: Path, mode: Mode, *, busy_timeout: float) -> Engine:
+    """Make what opens connections to a file; none is kept.
+
+    Parameters
+    ----------
+    file : Path
+        Must exist: a database that was deleted under us is an error, not a new and empty one.
+    mode : Mode
+    busy_timeout : float
+        Seconds that SQLite waits for its own locks.
+    """
+    engine = create_engine(
+        URL.create("sqlite", database=uri(file), query={"mode": "rw", "uri": "true"}),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said by us, not by the driver
+        connect_args={"timeout": busy_timeout, "check_same_thread": False},
+    )
+    pragmas = _PRAGMAS[mode]
+
+    @event.listens_for(engine, "connect")
+    def _set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        said = {pragma: cursor.execute(f"PRAGMA {pragma}").fetchall() for pragma in pragmas}
+        cursor.close()
+        if said["journal_mode = WAL"] != [("wal",)]:
+            raise DatabaseFault(str(file), "SQLite would not use write-ahead logging here")
+
+    return engine
