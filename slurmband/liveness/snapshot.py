@@ -121,7 +121,8 @@ def read(file: Path) -> Survey | None:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "sequence" in found else None
+    known = isinstance(found, dict) and isinstance(found.get("sequence"), int)
+    return found if known else None
 
 
 def _signature(file: Path) -> tuple[int, int] | None:

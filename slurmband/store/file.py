@@ -43,11 +43,15 @@ def path_of(database: str | Path) -> Path:
 
 
 def _followed(path: Path) -> Path:
+    named = path
     for _ in range(_LINKS):
         if not path.is_symlink() or Layout(path).linked_generation() is not None:
-            break
-        path = path.parent / path.readlink()
-    return path
+            return path
+        target = path.parent / path.readlink()
+        path = target.parent.resolve() / target.name
+    raise DatabaseRefused(
+        f"{named} is a link that leads round in a circle. Remove it, or name the database itself."
+    )
 
 
 def is_there(path: Path) -> bool:

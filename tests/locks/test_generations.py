@@ -106,6 +106,19 @@ def test_a_lock_that_is_held_for_long_changes_by_itself(
     assert left(Path(stem)) == []
 
 
+def test_a_change_that_comes_after_the_lock_was_given_back_makes_nothing(stem: str) -> None:
+    holder = lock_of(stem)
+    holder.lock()
+    assert holder.held is not None
+    claim = holder.held
+    holder.unlock()
+
+    holder.tick(claim)
+
+    assert holder.held is None
+    assert left(Path(stem)) == []
+
+
 def test_the_thread_that_changes_it_takes_no_signals(stem: str) -> None:
     lock = lock_of(stem)
     (thread,) = [t for t in threading.enumerate() if t.name == "slurmband-lock"][-1:]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slurmband.errors import DatabaseFault
 from slurmband.store.backups import KEPT, back_up, back_up_if_due, backups, due
 from slurmband.store.database import Store
 from tests.store.builders import Bench, task
@@ -55,6 +56,23 @@ def test_the_newest_few_are_kept_and_other_files_left_alone(bench: Bench) -> Non
 
     assert backups(bench.store.layout) == made[-KEPT:]
     assert (folder / "slurmband.sqlite.schema-1").exists()
+
+
+def test_a_disk_that_is_full_is_a_named_fault_and_leaves_no_half_of_a_copy(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def full(file: Path) -> sqlite3.Connection:
+        connection = connect(file)
+        connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    monkeypatch.setattr("slurmband.store.file.sqlite3.connect", full)
+
+    with pytest.raises(DatabaseFault, match="full"):
+        back_up(bench.store, now=NOW)
+    assert list(bench.store.layout.backups.iterdir()) == []
 
 
 def test_it_is_time_for_one_when_the_newest_is_too_old(bench: Bench) -> None:

@@ -273,6 +273,62 @@ def test_a_plain_file_as_a_copied_study_has_it_is_taken_over(store: Store, file:
     assert (notes(again), notes(store)) == (["one", "two"], ["one"])
 
 
+def test_taking_over_leaves_no_wal_under_the_plain_name(store: Store, file: Path) -> None:
+    copied = file.parent.with_name("copied") / file.name
+    copied.parent.mkdir()
+    shutil.copy(store.file, copied)
+    wal = copied.with_name(f"{copied.name}-wal")
+    wal.touch()
+
+    Store(copied)
+
+    assert copied.is_symlink()
+    assert not wal.exists()  # SQLite would read it with whatever this name comes to mean
+
+
+def test_who_slept_while_another_took_a_file_over_changes_nothing(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = file.parent.with_name("copied") / file.name
+    shutil.copytree(file.parent, copied.parent)
+    layout = Layout(copied)
+    copy = generations._copy
+
+    def sleep(source: Path, target: Path) -> None:
+        monkeypatch.setattr(generations, "_copy", copy)
+        generations.adopt(layout)  # somebody else meanwhile
+        copy(source, target)
+
+    monkeypatch.setattr(generations, "_copy", sleep)
+    generations.adopt(layout)
+
+    # What 1 is was copied; of 2 one of them made the file first, and only the other one trusts it.
+    assert generations.present(layout) == 2
+    assert sorted(f.name for f in layout.generations.iterdir()) == [*MADE, "2.made", "2.sqlite"]
+
+
+def test_a_users_own_link_to_a_band_leads_to_that_band(store: Store, file: Path) -> None:
+    note(store, "one")
+    (file.parent.parent / "home").mkdir()
+    link = file.parent.parent / "home" / "band.sqlite"
+    link.symlink_to(Path("..") / file.parent.name / file.name)
+    folder = file.parent.with_name("link")
+    folder.symlink_to(file.parent)
+
+    assert [notes(Store(path)) for path in (link, folder / file.name)] == [["one"], ["one"]]
+    assert Store(link, create=True).layout == store.layout
+    assert link.is_symlink()
+    assert sorted(f.name for f in link.parent.iterdir()) == [link.name]
+
+
+def test_links_in_a_circle_name_no_database(file: Path) -> None:
+    file.parent.mkdir()
+    file.symlink_to(file.name)
+
+    with pytest.raises(DatabaseRefused, match="in a circle"):
+        Store(file, create=True)
+
+
 def test_a_band_whose_link_was_deleted_is_missing(store: Store, file: Path) -> None:
     file.unlink()
 

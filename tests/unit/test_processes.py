@@ -122,6 +122,20 @@ def test_two_places_without_a_name_are_not_taken_for_the_same(
     assert fate_of(ME, proc=proc) is Fate.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("state", "fate"), [("D", Fate.UNKNOWN), ("S", Fate.UNKNOWN), ("Z", Fate.GONE), ("X", Fate.GONE)]
+)
+def test_a_process_whose_main_thread_ended_may_go_on_in_another(
+    proc: Path, state: str, fate: Fate
+) -> None:
+    set_stat(proc, stat(state="Z"))
+    for thread, letter in ((PID, "Z"), (PID + 1, state)):
+        (proc / str(PID) / "task" / str(thread)).mkdir(parents=True)
+        (proc / str(PID) / "task" / str(thread) / "stat").write_bytes(stat(state=letter))
+
+    assert fate_of(ME, proc=proc) is fate
+
+
 def test_an_entry_that_cannot_be_read_proves_nothing(proc: Path) -> None:
     (proc / str(PID) / "stat").unlink()
     (proc / str(PID) / "stat").mkdir()  # an OSError, even for root

@@ -84,7 +84,7 @@ def test_an_older_one_does_not_take_the_place_of_a_newer_one(file: Path, clock: 
     assert shown(file) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"sequence": null}'])
 def test_a_file_that_is_no_snapshot_is_none_and_is_replaced(
     file: Path, clock: HandClock, content: str
 ) -> None:
