@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from slurmband.domain.attempts import Ending, Outcome
+from slurmband.liveness.heartbeat import Heartbeat
 from slurmband.store import queries, transitions
 from slurmband.store.database import Store
 from tests.integration.band import Band, wait_for
@@ -135,6 +138,34 @@ def test_a_guardian_dies_with_its_worker(band: Band) -> None:
     band.started[-1].wait()
 
     wait_for(lambda: not Path(f"/proc/{guardian}").exists(), what="the guardian ended")
+
+
+def test_a_guardian_that_begins_while_its_worker_leaves_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "beat").touch()
+    heartbeat = Heartbeat(
+        tmp_path / "beat",
+        interval=0.02,
+        timeout=60.0,
+        release=["true"],
+        release_after=1e6,
+        monotonic=time.monotonic,
+    )
+    first, start = heartbeat.guardian_pid, heartbeat._start
+    begins, leaving = threading.Event(), threading.Event()
+
+    def start_slowly() -> "subprocess.Popen[bytes]":
+        begins.set()
+        assert leaving.wait(30)
+        return start()
+
+    heartbeat._start = start_slowly  # type: ignore[method-assign]  # to leave just then
+    os.kill(first, signal.SIGKILL)
+    assert begins.wait(30)
+    threading.Timer(0.2, leaving.set).start()
+    heartbeat.stop()
+
+    assert heartbeat.guardian_pid != first
+    assert not Path(f"/proc/{heartbeat.guardian_pid}").exists()
 
 
 def test_a_killed_workers_task_is_taken_up_by_one_that_waits(band: Band) -> None:

@@ -123,7 +123,8 @@ def test_two_places_without_a_name_are_not_taken_for_the_same(
 
 
 @pytest.mark.parametrize(
-    ("state", "fate"), [("D", Fate.UNKNOWN), ("S", Fate.UNKNOWN), ("Z", Fate.GONE), ("X", Fate.GONE)]
+    ("state", "fate"),
+    [("D", Fate.UNKNOWN), ("S", Fate.UNKNOWN), ("Z", Fate.GONE), ("X", Fate.GONE)],
 )
 def test_a_process_whose_main_thread_ended_may_go_on_in_another(
     proc: Path, state: str, fate: Fate
