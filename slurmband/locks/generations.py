@@ -89,7 +89,10 @@ class GenerationLock(LinkLock):
             return True
         if not self._vigil.over(self._record, self._patience):
             return False
-        self._announce()
+        self.give_up(
+            f"{claim_in(self._record())} held its lock unchanged for {self._patience:g} s, and nobody "
+            "can tell whether it is alive"
+        )
         return self._follow()
 
     def _link(self) -> bool:
@@ -117,13 +120,9 @@ class GenerationLock(LinkLock):
         self._vigil = Vigil(self._clock.monotonic)
         return True
 
-    def _announce(self) -> None:
-        announce(
-            self._stem,
-            self.generation + 1,
-            f"generation {self.generation} ended: {claim_in(self._record())} held its lock unchanged "
-            f"for {self._patience:g} s, and nobody can tell whether it is alive",
-        )
+    def give_up(self, why: str) -> None:
+        """End this generation; who holds its lock, this object or another, holds nothing any more."""
+        announce(self._stem, self.generation + 1, f"generation {self.generation} ended: {why}")
 
     def _write(self) -> None:
         with open(self._claimfile, "w") as claim:

@@ -60,6 +60,8 @@ class Ladder:
         self.link = link
         self.timeout = timeout
         self._threads = threading.Lock()
+        #: Whether the host lock was waited for in vain: not again, before it was free once.
+        self._host_is_stuck = False
         self._guarding: tuple[int, StillMine] | None = None
 
     @contextmanager
@@ -127,10 +129,16 @@ class Ladder:
         """Take the host lock, which only spares the other one; from a stopped holder not for ever."""
         longest = self.patience if timeout is None else min(timeout, self.patience)
         try:
-            rungs.enter_context(self.host.hold(longest, signed=signed))
+            rungs.enter_context(
+                self.host.hold(0.0 if self._host_is_stuck else longest, signed=signed)
+            )
+            self._host_is_stuck = False
         except LockTimeout as held:
+            if self._host_is_stuck:
+                return
             if timeout is not None and timeout <= self.patience:
                 raise
+            self._host_is_stuck = True
             log.warning("going on without the lock of this node: %s", held)
 
     @contextmanager

@@ -53,7 +53,8 @@ MISSING_FOR: Final = 1.0
 _MASKED: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
 _UNREADABLE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 #: Errors of an open or a BEGIN that another try may not meet.
-_TRANSIENT: Final = ("locked", "locking protocol", "unable to open", "disk I/O error")
+_LOCKED: Final = "locked"
+_TRANSIENT: Final = (_LOCKED, "locking protocol", "unable to open", "disk I/O error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class Store:
         Seconds after which that lock is given up if its holder, who may be alive, does not change it:
         then the database goes on in a new generation. At least 10.
     busy_timeout : float, default 60
-        Seconds to wait for SQLite's own locks, and to try again what may be a passing fault.
+        Seconds to wait for SQLite's own locks, and to try again what may be a passing fault; in shared
+        mode it is `lock_patience`, and then the database goes on in a new generation.
 
     Raises
     ------
@@ -201,11 +203,14 @@ class Store:
             connection = self._connect()
             try:
                 yield connection, still_mine
-            except BaseException:
+            except BaseException as error:
                 try:
                     _roll_back(connection)
                 except sqlite3.Error:
                     self.close()  # which rolls back, too
+                # Who reads files that others went on from may see anything.
+                if isinstance(error, (DBAPIError, OSError)) and not still_mine():
+                    raise CommitUnknown("the lock was taken away before the commit") from error
                 raise
             finally:
                 self._disconnect(connection)
@@ -303,15 +308,26 @@ class Store:
 
     def _retry(self, action: Callable[[], T]) -> T:
         """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
-        deadline = time.monotonic() + self._busy_timeout
+        shared = isinstance(self._link, GenerationLock)
+        deadline = time.monotonic() + (self._lock_patience if shared else self._busy_timeout)
         while True:
             try:
                 return action()
             except DBAPIError as error:
-                passing = any(words in str(error.orig) for words in _TRANSIENT)
-                if not passing or time.monotonic() >= deadline:
+                if not any(words in str(error.orig) for words in _TRANSIENT):
+                    raise
+                if time.monotonic() >= deadline:
+                    self._leave_behind(str(error.orig))
                     raise
                 time.sleep(0.05)
+
+    def _leave_behind(self, error: str) -> None:
+        """End the generation whose file somebody keeps locked, although we hold the lock around it.
+
+        A file server may keep such a lock for a process, or for a node, that is long gone.
+        """
+        if isinstance(self._link, GenerationLock) and _LOCKED in error:
+            self._link.give_up(f"{self.file}: {error} for {self._lock_patience:g} s")
 
     def _prepare(self) -> None:
         """Make the tables, or check that they are ones that we know."""

@@ -9,6 +9,9 @@ from slurmband.errors import DatabaseFault
 from slurmband.store.file import uri
 from slurmband.store.modes import Mode
 
+#: Seconds that SQLite itself waits in shared mode: who holds the lock around it has nobody to wait for,
+#: but for a file server that keeps a lock of somebody who is gone.
+_WAIT_SHARED: Final = 1.0
 _PRAGMAS: Final = {
     Mode.LOCAL: (
         "journal_mode = WAL",
@@ -34,8 +37,10 @@ def make_engine(file: Path, mode: Mode, *, busy_timeout: float) -> Engine:
         Must exist: a database that was deleted under us is an error, not a new and empty one.
     mode : Mode
     busy_timeout : float
-        Seconds that SQLite waits for its own locks.
+        Seconds that SQLite waits for its own locks, in local mode.
     """
+    if mode is Mode.SHARED:
+        busy_timeout = min(busy_timeout, _WAIT_SHARED)
     engine = create_engine(
         URL.create("sqlite", database=uri(file), query={"mode": "rw", "uri": "true"}),
         poolclass=NullPool,

@@ -157,9 +157,9 @@ def test_of_two_that_end_a_generation_at_once_one_holds_the_next(stem: str) -> N
     first = lock_of(stem, Fast())
 
     class Late(GenerationLock):
-        def _announce(self) -> None:
+        def give_up(self, why: str) -> None:
             first.lock()  # ends the same generation while this one is about to
-            super()._announce()
+            super().give_up(why)
 
     second = Late(stem, 1, patience=PATIENCE, clock=Fast())
     with pytest.raises(TimeOutError):

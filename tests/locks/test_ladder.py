@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,30 @@ def test_who_waits_in_vain_behind_a_process_of_this_node_is_told(host: HostLock)
 
     with host.hold(), told, host.hold(0.05):
         pass
+
+
+def test_a_host_lock_that_does_not_come_free_is_waited_for_once(
+    path: Path, host: HostLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ladder, hold, waits = (
+        Ladder(host, LinkLock(str(path)), patience=0.05),
+        host.hold,
+        list[object](),
+    )
+
+    def noting(timeout: float | None = None, *, signed: bool) -> AbstractContextManager[None]:
+        waits.append(timeout)
+        return hold(timeout, signed=signed)
+
+    monkeypatch.setattr(host, "hold", noting)
+    with hold():  # as of a process that was stopped inside
+        for _ in range(3):
+            with ladder.hold() as still_mine:
+                assert still_mine()
+    for _ in range(2):  # it goes on, and gives it back
+        wait(ladder)
+
+    assert waits == [0.05, 0.0, 0.0, 0.0, 0.05]
 
 
 # --- held for the user's code -------------------------------------------------------------------

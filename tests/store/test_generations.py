@@ -21,7 +21,7 @@ from slurmband.errors import (
 )
 from slurmband.locks import generations as lock_generations
 from slurmband.locks import host
-from slurmband.locks.generations import announce
+from slurmband.locks.generations import announce, marker
 from slurmband.store import generations
 from slurmband.store.database import Store
 from slurmband.store.file import kept_mode, make_file
@@ -145,6 +145,33 @@ def test_a_sleeper_whose_generation_was_pruned_goes_on_in_the_newest(
 
     assert sleeper.wake_up() == ["unknown", "2.sqlite"]
     assert sorted(notes(store)) == ["one", "sleeper"]
+
+
+def test_a_file_that_somebody_unknown_keeps_locked_is_left_behind(store: Store) -> None:
+    note(store, "one")
+    phantom = sqlite3.connect(store.file, isolation_level=None)
+    phantom.execute("BEGIN EXCLUSIVE")
+    phantom.execute("INSERT INTO notes VALUES ('phantom')")
+
+    with pytest.raises(DatabaseFault, match="locked"):
+        note(store, "two")
+    note(store, "three")
+    phantom.execute("COMMIT")
+    phantom.close()
+
+    assert notes(store) == ["one", "three"]
+    assert store.file.name == "2.sqlite"
+    told = Path(marker(str(store.layout.database_locks), 2)).read_text()
+    assert "1.sqlite: database is locked" in told
+
+
+def test_what_a_sleeper_reads_of_an_old_generation_is_no_fault_of_the_database(store: Store) -> None:
+    with pytest.raises(CommitUnknown, match="taken away"), store.transaction() as tx:
+        end_generation(store, 1)
+        tx.connection.exec_driver_sql("SELECT * FROM what_is_not_there")
+
+    note(store, "one")
+    assert notes(store) == ["one"]
 
 
 # --- how a generation is made -------------------------------------------------------------------
