@@ -18,13 +18,15 @@ from slurmband.store.moves import (
     block_where_hopeless,
     chunks,
     downstream,
+    free,
     move,
     state_of,
+    states_of,
     unblock_dependents,
     wait_again,
 )
 from slurmband.store.schema import edges, tasks
-from slurmband.store.transitions import begin_new_round, close, close_attempt
+from slurmband.store.transitions import begin_new_round, close, close_attempts
 
 _CANCELLED: Final = Ending(Outcome.RELEASED, "the task was cancelled")
 _GONE: Final = Ending(Outcome.RELEASED, "no longer in the graph")
@@ -53,10 +55,9 @@ def reset(tx: Transaction, names: Sequence[str] | None, *, now: float) -> list[s
         tasks.c.state.in_(states), tasks.c.in_graph == 1
     )
     chosen = _named(tx.connection.execute(query).all(), names)
-    for row in chosen:
-        begin_new_round(tx, row.key)
-        move(tx, Move(row.key, Event.HOLD if row.unmet else Event.RESET, now))
     keys = [row.key for row in chosen]
+    begin_new_round(tx, keys)
+    move(tx, [Move(row.key, Event.HOLD if row.unmet else Event.RESET) for row in chosen], now)
     block_where_hopeless(tx, keys, now)
     unblock_dependents(tx, keys, now)
     return [row.id for row in chosen]
@@ -79,11 +80,10 @@ def cancel(tx: Transaction, names: Sequence[str], *, now: float) -> list[str]:
     settled = [TaskState.COMPLETED, TaskState.CANCELLED]
     query = select(tasks.c.key, tasks.c.id).where(tasks.c.state.not_in(settled))
     chosen = _named(tx.connection.execute(query).all(), names)
-    for row in chosen:
-        for held in queries.claims_on(tx, row.key):
-            close_attempt(tx, held, _CANCELLED, now)
-        move(tx, Move(row.key, Event.CANCEL, now))
     keys = [row.key for row in chosen]
+    revoked = [(held, _CANCELLED) for held in queries.claims_on(tx, keys)]
+    close_attempts(tx, revoked, now)
+    move(tx, [Move(key, Event.CANCEL) for key in keys], now)
     for part in chunks(keys):  # what ran on an upstream that was invalidated meanwhile waits for it
         wait_again(tx, edges.c.downstream.in_(part), now)
     block_dependents(tx, keys, now)
@@ -100,8 +100,7 @@ def _named(rows: Sequence[Any], names: Sequence[str] | None) -> list[Any]:
 
 def drop(tx: Transaction, gone: Iterable[int], *, now: float) -> None:
     """Cancel tasks that the current revision of the graph does not have."""
-    for task in gone:
-        move(tx, Move(task, Event.DROP, now))
+    move(tx, [Move(task, Event.DROP) for task in gone], now)
 
 
 def disown(tx: Transaction, held: Claim, *, now: float) -> None:
@@ -126,27 +125,22 @@ def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
         TaskState.INVALIDATED: Event.HOLD,
         TaskState.BLOCKED: Event.UNBLOCK,
     }
-    for task in rewired:
-        state = state_of(tx, task)
-        if state in events:
-            move(tx, Move(task, events[state], now))
+    states = states_of(tx, list(rewired))
+    move(tx, [Move(task, events[s]) for task, s in states.items() if s in events], now)
 
 
 def restore(tx: Transaction, back: Iterable[int], *, now: float) -> None:
     """Let tasks wait again, with whole budgets, that a revision had dropped and the present one has."""
-    for task in back:
-        begin_new_round(tx, task)
-        move(tx, Move(task, Event.RESTORE, now))
+    tasks_back = list(back)
+    begin_new_round(tx, tasks_back)
+    move(tx, [Move(task, Event.RESTORE) for task in tasks_back], now)
 
 
 def settle(tx: Transaction, rewired: Sequence[int], *, now: float) -> None:
     """Free or block waiting tasks whose dependencies have just been written."""
-    for task in downstream(tx, rewired, TaskState.BLOCKED):
-        move(tx, Move(task, Event.UNBLOCK, now))  # what still blocks it does so again below
-    free = select(tasks.c.key).where(tasks.c.state == TaskState.WAITING, tasks.c.unmet == 0)
-    for part in chunks(rewired):
-        for task in tx.connection.execute(free.where(tasks.c.key.in_(part))).scalars().all():
-            move(tx, Move(task, Event.FREE, now))
+    blocked = downstream(tx, rewired, TaskState.BLOCKED)
+    move(tx, [Move(task, Event.UNBLOCK) for task in blocked], now)  # perhaps blocked again below
+    free(tx, rewired, now)
     ended = select(tasks.c.key).where(tasks.c.state.in_([*ENDED_BADLY, TaskState.BLOCKED]))
     has_dependents = exists().where(edges.c.upstream == tasks.c.key)
     block_dependents(tx, tx.connection.execute(ended.where(has_dependents)).scalars().all(), now)

@@ -113,8 +113,9 @@ def leave(tx: Transaction, worker: Worker, reason: Reason, *, now: float) -> Non
     """
     if not _end(tx, worker.key, WorkerStatus.LEFT, reason, now):
         check_alive(tx, worker)
-    for held in queries.open_claims(tx, worker.key):
-        transitions.close(tx, held, Ending(Outcome.RELEASED, reason), now=now)
+    released = Ending(Outcome.RELEASED, reason)
+    held = queries.open_claims(tx, worker.key)
+    transitions.close_all(tx, [(claim, released) for claim in held], now=now)
 
 
 def lose(
@@ -153,11 +154,9 @@ def lose(
     """
     if not unmoved() or not _end(tx, worker.key, WorkerStatus.LOST, reason, now):
         raise WorkerMoved(f"worker {worker.name} moved before it could be judged lost")
-    revoked = []
-    for held in queries.open_claims(tx, worker.key):
-        ending = _revocation(held, reason, journal)
-        transitions.close(tx, held, ending, now=now)
-        revoked.append((held, ending))
+    held = queries.open_claims(tx, worker.key)
+    revoked = [(claim, _revocation(claim, reason, journal)) for claim in held]
+    transitions.close_all(tx, revoked, now=now)
     return revoked
 
 

@@ -5,124 +5,181 @@ for it, an end without completion blocks it, and an invalidation makes it wait a
 whether they were counted, so that nothing is counted down twice.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, insert, or_, select, update
 
-from slurmband.domain.states import ENDED_BADLY, TRANSITIONS, Event, TaskState
+from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, TRANSITIONS, Event, TaskState
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store.database import Transaction
-from slurmband.store.schema import attempts, edges, task_statuses, tasks
+from slurmband.store.schema import edges, task_statuses, tasks
+from slurmband.store.statements import KEYS, MANY, Statement
 
 K = TypeVar("K")
-
-#: Members of one IN list; SQLite allows 32766 parameters, older ones 999.
-MANY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One task's step along an edge of the table, and who took it."""
+    """One task's step along an edge of the table, and who took it.
+
+    Parameters
+    ----------
+    task : int
+    event : Event
+    worker, attempt : int, optional
+    fingerprint : str, optional
+        Of the attempt; by default the history has the task's own.
+    """
 
     task: int
     event: Event
-    now: float
     worker: int | None = None
     attempt: int | None = None
+    fingerprint: str | None = None
 
 
-def move(tx: Transaction, step: Move) -> TaskState:
-    """Move a task along its edge of the table, and write the history row with it."""
-    was, target = _edge(tx, step)
-    values: dict[str, object] = {"state": target}
-    if target in (TaskState.READY, TaskState.INVALIDATED):
-        values["free_slots"] = tasks.c.max_parallel_workers
-    elif target is not TaskState.RUNNING:
-        values["free_slots"] = 0
-    moved = tx.connection.execute(
-        update(tasks).where(and_(tasks.c.key == step.task, tasks.c.state == was)).values(values)
+def move(tx: Transaction, steps: Collection[Move], now: float) -> dict[int, TaskState]:
+    """Move tasks along edges of the table, and write the history with it.
+
+    Parameters
+    ----------
+    tx : Transaction
+    steps : collection of Move
+        No two of one task.
+    now : float
+        UTC seconds since the epoch.
+
+    Returns
+    -------
+    dict of int to TaskState
+        Where each task is now.
+    """
+    found = {row.key: row for row in _WHERE.run_for(tx, [step.task for step in steps])}
+    reached, moves, history = {}, [], []
+    for step in steps:
+        row = found[step.task]
+        target = reached[step.task] = _along(TaskState(row.state), step.event)
+        moves.append({"moved": step.task, "was": row.state, "to": target})
+        history.append(
+            {
+                "moved": step.task,
+                "to": target,
+                "by": step.event,
+                "at": now,
+                "who": step.worker,
+                "within": step.attempt,
+                "as": step.fingerprint or row.fingerprint,
+            }
+        )
+    if _MOVE.run_many(tx, moves) != len(steps):
+        raise RaceLost(f"not all of {len(steps)} tasks are where they were")
+    _HISTORY.run_many(tx, history)
+    return reached
+
+
+def _along(was: TaskState, event: Event) -> TaskState:
+    try:
+        return TRANSITIONS[was, event]
+    except KeyError:
+        raise InvariantBroken(f"no edge for {event} of a task that is {was}") from None
+
+
+_WHERE = Statement(
+    select(tasks.c.key, tasks.c.state, tasks.c.fingerprint).where(tasks.c.key.in_(KEYS))
+)
+_MOVE = Statement(
+    update(tasks)
+    .where(tasks.c.key == bindparam("moved"), tasks.c.state == bindparam("was"))
+    .values(
+        state=bindparam("to"),
+        free_slots=case(
+            {
+                **dict.fromkeys(CLAIMABLE, tasks.c.max_parallel_workers),
+                TaskState.RUNNING: tasks.c.free_slots,
+            },
+            value=bindparam("to"),
+            else_=0,
+        ),
     )
-    if moved.rowcount != 1:
-        raise RaceLost(f"task {step.task} is no longer {was}")
-    tx.connection.execute(
-        _HISTORY,
-        {
-            "moved": step.task,
-            "to": target,
-            "by": step.event,
-            "at": step.now,
-            "who": step.worker,
-            "within": step.attempt,
-        },
+)
+_HISTORY = Statement(
+    insert(task_statuses).values(
+        task_id=bindparam("moved"),
+        status=bindparam("to"),
+        event=bindparam("by"),
+        timestamp=bindparam("at"),
+        worker_id=bindparam("who"),
+        attempt=bindparam("within"),
+        fingerprint=bindparam("as"),
     )
-    return target
-
-
-#: A row of the history carries the fingerprint of its attempt, or of the task as registered.
-_HISTORY = insert(task_statuses).values(
-    task_id=bindparam("moved"),
-    status=bindparam("to"),
-    event=bindparam("by"),
-    timestamp=bindparam("at"),
-    worker_id=bindparam("who"),
-    attempt=bindparam("within"),
-    fingerprint=func.coalesce(
-        select(attempts.c.fingerprint)
-        .where(attempts.c.id == bindparam("within"))
-        .scalar_subquery(),
-        select(tasks.c.fingerprint).where(tasks.c.key == bindparam("moved")).scalar_subquery(),
-    ),
 )
 
 
 def state_of(tx: Transaction, task: int) -> TaskState:
     """Return where a task is."""
-    query = select(tasks.c.state).where(tasks.c.key == task)
-    return TaskState(tx.connection.execute(query).scalar_one())
+    return states_of(tx, [task])[task]
 
 
-def _edge(tx: Transaction, step: Move) -> tuple[TaskState, TaskState]:
-    was = state_of(tx, step.task)
-    try:
-        return was, TRANSITIONS[was, step.event]
-    except KeyError:
-        raise InvariantBroken(f"no edge for {step.event} of a task that is {was}") from None
+def states_of(tx: Transaction, keys: Collection[int]) -> dict[int, TaskState]:
+    """Return where each of some tasks is."""
+    return {row.key: TaskState(row.state) for row in _WHERE.run_for(tx, keys)}
 
 
 # --- what follows for others --------------------------------------------------------------------
 
 
-def free_dependents(tx: Transaction, task: int, now: float) -> frozenset[str]:
-    """Satisfy the edges that leave a completed task; return the ids that became ready."""
-    unsatisfied = and_(edges.c.upstream == task, edges.c.satisfied == 0)
-    dependents = select(edges.c.downstream).where(unsatisfied)
-    tx.connection.execute(
-        update(tasks).where(tasks.c.key.in_(dependents)).values(unmet=tasks.c.unmet - 1)
-    )
-    freed = tx.connection.execute(
-        select(tasks.c.key, tasks.c.id).where(
-            tasks.c.key.in_(dependents), tasks.c.unmet == 0, tasks.c.state == TaskState.WAITING
-        )
-    ).all()
-    tx.connection.execute(update(edges).where(unsatisfied).values(satisfied=1))
-    for row in freed:
-        move(tx, Move(row.key, Event.FREE, now))
+def free_dependents(tx: Transaction, completed: Collection[int], now: float) -> frozenset[str]:
+    """Satisfy the edges that leave completed tasks; return the ids that became ready."""
+    counted = Counter[int]()
+    for row in _UNSATISFIED.run_for(tx, completed):
+        counted[row.downstream] += row.n
+    if not counted:
+        return frozenset()
+    _COUNT_DOWN.run_many(tx, [{"task": task, "n": n} for task, n in counted.items()])
+    _SATISFY.run_for(tx, completed)
+    return free(tx, counted, now)
+
+
+def free(tx: Transaction, among: Collection[int], now: float) -> frozenset[str]:
+    """Make those of some waiting tasks ready that wait for nothing any more; return their ids."""
+    freed = _FREE.run_for(tx, among)
+    move(tx, [Move(row.key, Event.FREE) for row in freed], now)
     return frozenset(row.id for row in freed)
+
+
+_UNSATISFIED = Statement(
+    select(edges.c.downstream, func.count().label("n"))
+    .where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0)
+    .group_by(edges.c.downstream)
+)
+_COUNT_DOWN = Statement(
+    update(tasks)
+    .where(tasks.c.key == bindparam("task"))
+    .values(unmet=tasks.c.unmet - bindparam("n"))
+)
+_SATISFY = Statement(
+    update(edges).where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0).values(satisfied=1)
+)
+_FREE = Statement(
+    select(tasks.c.key, tasks.c.id).where(
+        tasks.c.key.in_(KEYS), tasks.c.unmet == 0, tasks.c.state == TaskState.WAITING
+    )
+)
 
 
 def block_dependents(tx: Transaction, ended: Iterable[int], now: float) -> None:
     """Block all that waits, directly or not, for tasks that ended without completing."""
-    for dependent in downstream(tx, ended, TaskState.WAITING):
-        move(tx, Move(dependent, Event.BLOCK, now))
+    waiting = downstream(tx, ended, TaskState.WAITING)
+    move(tx, [Move(task, Event.BLOCK) for task in waiting], now)
 
 
 def unblock_dependents(tx: Transaction, restored: Iterable[int], now: float) -> None:
     """Let what `restored` blocked wait again, unless something else still blocks it."""
     freed = downstream(tx, restored, TaskState.BLOCKED)
-    for task in freed:
-        move(tx, Move(task, Event.UNBLOCK, now))
+    move(tx, [Move(task, Event.UNBLOCK) for task in freed], now)
     block_where_hopeless(tx, freed, now)
 
 
@@ -165,20 +222,21 @@ def wait_again(tx: Transaction, among: ColumnElement[bool], now: float) -> None:
     ).all()
     if not stale:
         return
-    claimable = {r.downstream for r in stale if r.state in (TaskState.READY, TaskState.INVALIDATED)}
-    for task in sorted(claimable):
-        move(tx, Move(task, Event.HOLD, now))
-    tx.connection.execute(_UNSATISFY, [{"up": r.upstream, "down": r.downstream} for r in stale])
-    tx.connection.execute(_COUNT_UP, [{"task": row.downstream} for row in stale])
-    block_where_hopeless(tx, sorted(claimable), now)
+    claimable = sorted({row.downstream for row in stale if row.state in CLAIMABLE})
+    move(tx, [Move(task, Event.HOLD) for task in claimable], now)
+    _UNSATISFY.run_many(tx, [{"up": row.upstream, "down": row.downstream} for row in stale])
+    _COUNT_UP.run_many(tx, [{"task": row.downstream} for row in stale])
+    block_where_hopeless(tx, claimable, now)
 
 
-_UNSATISFY = (
+_UNSATISFY = Statement(
     update(edges)
     .where(edges.c.upstream == bindparam("up"), edges.c.downstream == bindparam("down"))
     .values(satisfied=0)
 )
-_COUNT_UP = update(tasks).where(tasks.c.key == bindparam("task")).values(unmet=tasks.c.unmet + 1)
+_COUNT_UP = Statement(
+    update(tasks).where(tasks.c.key == bindparam("task")).values(unmet=tasks.c.unmet + 1)
+)
 
 
 def downstream(tx: Transaction, origins: Iterable[int], state: TaskState) -> list[int]:

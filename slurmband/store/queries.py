@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select
+from sqlalchemy import RowMapping, Select, bindparam, func, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -24,6 +24,7 @@ from slurmband.store.schema import (
     workers,
     workflows,
 )
+from slurmband.store.statements import KEYS, Statement
 
 
 def counts(tx: Transaction) -> dict[TaskState, int]:
@@ -88,22 +89,22 @@ def knows_task(tx: Transaction, task: str) -> bool | None:
 
 def open_claims(tx: Transaction, worker: int) -> list[Claim]:
     """Return the claims that an incarnation holds."""
-    return _claims(tx, attempts.c.worker == worker)
+    return [Claim(*tuple(row)) for row in _CLAIMS_OF.run(tx, worker=worker)]
 
 
-def claims_on(tx: Transaction, task: int) -> list[Claim]:
-    """Return the claims that are open on a task."""
-    return _claims(tx, attempts.c.task == task)
+def claims_on(tx: Transaction, keys: Collection[int]) -> list[Claim]:
+    """Return the claims that are open on some tasks."""
+    return [Claim(*tuple(row)) for row in _CLAIMS_ON.run_for(tx, keys)]
 
 
-def _claims(tx: Transaction, among: ColumnElement[bool]) -> list[Claim]:
-    query = (
-        select(attempts.c.id, tasks.c.id, tasks.c.key, attempts.c.number, attempts.c.slot)
-        .join_from(attempts, tasks)
-        .where(among, attempts.c.outcome.is_(None))
-        .order_by(attempts.c.id)
-    )
-    return [Claim(*row) for row in tx.connection.execute(query)]
+_CLAIMS = (
+    select(attempts.c.id, tasks.c.id, tasks.c.key, attempts.c.number, attempts.c.slot)
+    .join_from(attempts, tasks)
+    .where(attempts.c.outcome.is_(None))
+    .order_by(attempts.c.id)
+)
+_CLAIMS_OF = Statement(_CLAIMS.where(attempts.c.worker == bindparam("worker")))
+_CLAIMS_ON = Statement(_CLAIMS.where(attempts.c.task.in_(KEYS)))
 
 
 def outcome_of(tx: Transaction, attempt: int) -> str | None:

@@ -1,28 +1,44 @@
-"""Claiming a task, and the end of an attempt: what the loop and the reaper do to tasks.
+"""Claiming tasks, and the end of attempts: what the loop and the reaper do to tasks.
 
 The open attempt is the claim. Completion, failure, release and revocation all close it through
-:func:`close_attempt`, the one fence: one row changed, or `ClaimLost` and nothing written.
+:func:`close_attempts`, the one fence: what is no longer open is lost, and nothing is written for it.
+Several claims, or reports, are one call: what a round costs is hardly more for ten tasks than for one.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, true, update
+from sqlalchemy import (
+    Row,
+    bindparam,
+    column,
+    func,
+    insert,
+    or_,
+    select,
+    table,
+    text,
+    true,
+    update,
+)
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Tally, event_after
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
-from slurmband.store.database import Transaction, inserted_key
+from slurmband.store.database import Transaction
 from slurmband.store.moves import (
     Move,
     block_dependents,
+    chunks,
     free_dependents,
     move,
-    state_of,
+    states_of,
     wait_again,
 )
 from slurmband.store.schema import attempts, edges, revisions, task_counts, tasks, workflows
+from slurmband.store.statements import KEYS, Statement
 
 # --- claim --------------------------------------------------------------------------------------
 
@@ -37,7 +53,7 @@ def claim(
     tx : Transaction
         Open write transaction; the caller commits.
     worker : int
-        Key of the claiming incarnation.
+        Key of the claiming incarnation; of a task that several may run at once it gets one slot.
     labels : collection of str
         What the worker offers; a task's requirements must be among them.
     limit : int
@@ -50,70 +66,141 @@ def claim(
     list of Claim
         Highest priority first, then in the order of the graph; empty where nothing is ready.
     """
-    found: list[Any] = []
+    found: list[Row[Any]] = []
     for requirements in _eligible(tx, labels):
-        found += tx.connection.execute(
-            _CLAIMABLE, {"requirements": requirements, "limit": limit}
-        ).all()
+        found += _CLAIMABLE.run(tx, requirements=requirements, worker=worker, limit=limit)
     found.sort(key=lambda row: (-row.priority, row.key))
-    return [_claim_one(tx, row.key, row.id, worker, now) for row in found[:limit]]
-
-
-_CLAIMABLE = (
-    select(tasks.c.key, tasks.c.id, tasks.c.priority)
-    .where(text("free_slots > 0"), tasks.c.requirements == bindparam("requirements"))
-    .order_by(tasks.c.priority.desc(), tasks.c.key)
-    .limit(bindparam("limit"))
-)
+    return _open(tx, found[:limit], worker, now)
 
 
 def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
     """Return the requirement sets in this band that `labels` satisfy."""
-    known = tx.connection.execute(select(task_counts.c.requirements).distinct()).scalars()
+    known = _REQUIREMENTS.run(tx).scalars()
     return [text for text in known if set(json.loads(text)) <= set(labels)]
 
 
-def _claim_one(tx: Transaction, task: int, name: str, worker: int, now: float) -> Claim:
-    taken = set(
-        tx.connection.execute(
-            select(attempts.c.slot).where(attempts.c.task == task, attempts.c.outcome.is_(None))
-        ).scalars()
+def _open(tx: Transaction, chosen: Sequence[Row[Any]], worker: int, now: float) -> list[Claim]:
+    if not chosen:
+        return []
+    first = (_LAST_ATTEMPT.run(tx).scalar_one_or_none() or 0) + 1
+    claims = [
+        Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row))
+        for attempt, row in enumerate(chosen, first)
+    ]
+    if _TAKE_SLOT.run_many(tx, [{"task": row.key} for row in chosen]) != len(chosen):
+        raise InvariantBroken("what was claimable is not any more, within one transaction")
+    _OPEN.run_many(
+        tx,
+        [
+            {
+                "id": held.attempt,
+                "task": held.task_key,
+                "slot": held.slot,
+                "number": held.number,
+                "worker": worker,
+                "claimed_at": now,
+                "fingerprint": row.fingerprint,
+            }
+            for held, row in zip(claims, chosen, strict=True)
+        ],
     )
-    slot = next(number for number in range(len(taken) + 1) if number not in taken)
-    taken_one = tx.connection.execute(
-        update(tasks)
-        .where(tasks.c.key == task, tasks.c.free_slots > 0)
-        .values(free_slots=tasks.c.free_slots - 1, attempts=tasks.c.attempts + 1)
-    )
-    if taken_one.rowcount != 1:
-        raise InvariantBroken(f"task {name!r} was claimable and is not, within one transaction")
-    row = tx.connection.execute(_NUMBER_AND_FINGERPRINT, {"task": task}).one()
-    number: int = row.attempts
-    opened = tx.connection.execute(
-        insert(attempts).values(
-            task=task,
-            slot=slot,
-            number=number,
-            worker=worker,
-            claimed_at=now,
-            fingerprint=row.fingerprint,
-        )
-    )
-    attempt = inserted_key(opened)
-    move(tx, Move(task, Event.CLAIM, now, worker, attempt))
-    return Claim(attempt, name, task, number, slot)
+    move(tx, [Move(held.task_key, Event.CLAIM, worker, held.attempt) for held in claims], now)
+    return claims
 
 
-_NUMBER_AND_FINGERPRINT = select(tasks.c.attempts, tasks.c.fingerprint).where(
-    tasks.c.key == bindparam("task")
+def _slot(tx: Transaction, row: Row[Any]) -> int:
+    if row.max_parallel_workers == 1:
+        return 0
+    taken = set(_TAKEN_SLOTS.run(tx, task=row.key).scalars())
+    return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+_REQUIREMENTS = Statement(select(task_counts.c.requirements).distinct())
+_TAKEN_SLOTS = Statement(
+    select(attempts.c.slot).where(
+        attempts.c.task == bindparam("task"), attempts.c.outcome.is_(None)
+    )
+)
+_HOLDS_IT = (
+    select(attempts.c.id)
+    .where(
+        attempts.c.task == tasks.c.key,
+        attempts.c.outcome.is_(None),
+        attempts.c.worker == bindparam("worker"),
+    )
+    .exists()
+)
+_CLAIMABLE = Statement(
+    select(
+        tasks.c.key,
+        tasks.c.id,
+        tasks.c.priority,
+        tasks.c.max_parallel_workers,
+        tasks.c.attempts,
+        tasks.c.fingerprint,
+    )
+    .where(
+        text("free_slots > 0"),  # as the index has it
+        tasks.c.requirements == bindparam("requirements"),
+        or_(tasks.c.max_parallel_workers == 1, ~_HOLDS_IT),
+    )
+    .order_by(tasks.c.priority.desc(), tasks.c.key)
+    .limit(bindparam("limit"))
+)
+#: The newest attempt that there ever was; SQLite never gives its number again.
+_LAST_ATTEMPT = Statement(
+    select(column("seq")).select_from(table("sqlite_sequence")).where(text("name = 'attempts'"))
+)
+_TAKE_SLOT = Statement(
+    update(tasks)
+    .where(tasks.c.key == bindparam("task"), tasks.c.free_slots > 0)
+    .values(free_slots=tasks.c.free_slots - 1, attempts=tasks.c.attempts + 1)
+)
+_OPEN = Statement(
+    insert(attempts).values(
+        {
+            name: bindparam(name)
+            for name in ("id", "task", "slot", "number", "worker", "claimed_at", "fingerprint")
+        }
+    )
 )
 
 
-# --- the end of an attempt ----------------------------------------------------------------------
+# --- the end of attempts ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What became of reports.
+
+    Parameters
+    ----------
+    freed : frozenset of str
+        Ids of the tasks that became claimable, those included that are to be tried again.
+    lost : list of Claim
+        Whose attempt was no longer open: nothing was written.
+    """
+
+    freed: frozenset[str]
+    lost: list[Claim]
 
 
 def close(tx: Transaction, held: Claim, ending: Ending, *, now: float) -> frozenset[str]:
-    """Close the claimed attempt, and do to the task and its dependents what follows.
+    """Close one claimed attempt; see `close_all`.
+
+    Raises
+    ------
+    ClaimLost
+        If the attempt is no longer open. Nothing has been written.
+    """
+    closed = close_all(tx, [(held, ending)], now=now)
+    if closed.lost:
+        raise ClaimLost(held.task, held.number)
+    return closed.freed
+
+
+def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: float) -> Closed:
+    """Close claimed attempts, and do to their tasks and the dependents what follows.
 
     A completion frees what waited for it, in this transaction; but if another fingerprint was
     registered meanwhile, the task is to run again. A failure or a death with no budget left blocks
@@ -123,107 +210,168 @@ def close(tx: Transaction, held: Claim, ending: Ending, *, now: float) -> frozen
     Parameters
     ----------
     tx : Transaction
-    held : Claim
-    ending : Ending
+    reports : sequence of (Claim, Ending)
+        No two of one task.
     now : float
         UTC seconds since the epoch.
+    """
+    closed = close_attempts(tx, reports, now)
+    ended = [(held, ending) for held, ending in reports if held.attempt in closed]
+    before = {row.key: row for row in _BEFORE.run_for(tx, [held.task_key for held, _ in ended])}
+    steps, tallies, outdated = [], [], []
+    for held, ending in ended:
+        row, attempt = before[held.task_key], closed[held.attempt]
+        tally = _tally(row, ending.outcome)
+        tallies.append(_tallied(row, tally, ending.outcome, attempt.fingerprint))
+        event = event_after(ending.outcome, tally)
+        if event is not None:
+            steps.append(Move(row.key, event, attempt.worker, held.attempt, attempt.fingerprint))
+        if event is Event.COMPLETE and _is_outdated(row, tallies[-1]["of"]):
+            outdated.append(row.key)
+    _TALLY.run_many(tx, tallies)
+    reached = move(tx, steps, now)
+    names = {held.task_key: held.task for held, _ in ended}
+    lost = [held for held, _ in reports if held.attempt not in closed]
+    return Closed(_follow(tx, reached, outdated, names, now), lost)
+
+
+def close_attempts(
+    tx: Transaction, reports: Sequence[tuple[Claim, Ending]], now: float
+) -> dict[int, Row[Any]]:
+    """End those of some attempts that are open; this is the fence all reports pass.
 
     Returns
     -------
-    frozenset of str
-        Ids of the tasks that became claimable, this one included if it is to be tried again.
-
-    Raises
-    ------
-    ClaimLost
-        If the attempt is no longer open. Nothing has been written.
+    dict of int to Row
+        By attempt: its ``worker``, and the ``fingerprint`` it was of. Whose attempt is not there has
+        lost its claim.
     """
-    worker, fingerprint = close_attempt(tx, held, ending, now)
-    tally = _tally(tx, held.task_key, ending.outcome, fingerprint)
-    event = event_after(ending.outcome, tally)
-    if event is None:
-        return frozenset()
-    state = move(tx, Move(held.task_key, event, now, worker, held.attempt))
-    if state is TaskState.COMPLETED:
-        freed = free_dependents(tx, held.task_key, now)
-        if not _is_outdated(tx, held.task_key):
-            return freed
-        invalidate(tx, [held.task_key], now=now)
-    else:
-        wait_again(tx, edges.c.downstream == held.task_key, now)
-    if state in ENDED_BADLY:
-        block_dependents(tx, [held.task_key], now)
-    claimable = state_of(tx, held.task_key) in CLAIMABLE
-    return frozenset({held.task} if claimable else ())
+    found = {row.id: row for row in _STILL_OPEN.run_for(tx, [held.attempt for held, _ in reports])}
+    endings = [
+        {
+            "attempt": held.attempt,
+            "as": ending.outcome,
+            "why": ending.reason,
+            "told": ending.error,
+            "at": now,
+        }
+        for held, ending in reports
+        if held.attempt in found
+    ]
+    if _END.run_many(tx, endings) != len(found):
+        raise InvariantBroken("attempts that were open are not any more, within one transaction")
+    return found
 
 
-def close_attempt(
-    tx: Transaction, held: Claim, ending: Ending, now: float
-) -> tuple[int, str | None]:
-    """End the open attempt, or raise `ClaimLost`; this is the fence all reports pass.
-
-    Returns
-    -------
-    int, str or None
-        Key of its worker, and the fingerprint it was of.
-    """
-    closed = tx.connection.execute(
-        update(attempts)
-        .where(attempts.c.id == held.attempt, attempts.c.outcome.is_(None))
-        .values(outcome=ending.outcome, reason=ending.reason, error=ending.error, ended_at=now)
-    )
-    if closed.rowcount != 1:
-        raise ClaimLost(held.task, held.number)
-    of = select(attempts.c.worker, attempts.c.fingerprint).where(attempts.c.id == held.attempt)
-    row = tx.connection.execute(of).one()
-    return row.worker, row.fingerprint
-
-
-def _tally(tx: Transaction, task: int, outcome: Outcome, fingerprint: str | None) -> Tally:
-    """Count this end on the task, and return what it has behind it now."""
-    still_open = tx.connection.execute(
-        select(func.count()).where(attempts.c.task == task, attempts.c.outcome.is_(None))
-    ).scalar_one()
-    row = tx.connection.execute(_FOR_TALLY, {"task": task}).one()
-    completions = row.completions + (outcome is Outcome.COMPLETED)
-    tally = Tally(
-        still_open,
-        completions > 0,
+def _tally(row: Row[Any], outcome: Outcome) -> Tally:
+    """Count this end, and return what the task has behind it now."""
+    return Tally(
+        row.still_open,
+        row.completions + (outcome is Outcome.COMPLETED) > 0,
         row.failures + (outcome is Outcome.FAILED),
         row.deaths + (outcome is Outcome.KILLED),
         row.max_failed_retries,
         row.max_killed_retries,
     )
+
+
+def _tallied(
+    row: Row[Any], tally: Tally, outcome: Outcome, fingerprint: str | None
+) -> dict[str, Any]:
+    completed = outcome is Outcome.COMPLETED
     # After a completion, or with a budget spent, nobody joins who is still in it.
-    joinable = still_open and not tally.completed and not tally.spent
-    values = {
-        "free_slots": row.max_parallel_workers - still_open if joinable else 0,
-        "failures": tally.failures,
-        "deaths": tally.deaths,
-        "completions": completions,
+    joinable = tally.open_attempts and not tally.completed and not tally.spent
+    return {
+        "task": row.key,
+        "free": row.max_parallel_workers - tally.open_attempts if joinable else 0,
+        "failed": tally.failures,
+        "died": tally.deaths,
+        "done": row.completions + completed,
+        "of": fingerprint if completed else row.last_fingerprint,
     }
-    if outcome is Outcome.COMPLETED:
-        values["last_fingerprint"] = fingerprint
-    tx.connection.execute(update(tasks).where(tasks.c.key == task).values(values))
-    return tally
 
 
-def _budget(name: str) -> ColumnElement[int]:
-    """Return the task's own budget where it has one, else the band's."""
-    return func.coalesce(tasks.c[name], workflows.c[name]).label(name)
+def _is_outdated(row: Row[Any], fingerprint: str | None) -> bool:
+    """Whether a completion that is just recorded is of another fingerprint than is wanted."""
+    known = None not in (row.fingerprint, fingerprint)
+    return bool(known and fingerprint != row.fingerprint and row.compared)
 
 
-_FOR_TALLY = (
+def _follow(
+    tx: Transaction,
+    reached: Mapping[int, TaskState],
+    outdated: Sequence[int],
+    names: Mapping[int, str],
+    now: float,
+) -> frozenset[str]:
+    """Do to others what follows from where tasks have come to; return what became claimable."""
+    completed = [task for task, state in reached.items() if state is TaskState.COMPLETED]
+    freed = free_dependents(tx, completed, now)
+    if len(completed) == len(reached) and not outdated:
+        return freed
+    invalidate(tx, outdated, now=now)
+    others = [task for task, state in reached.items() if state is not TaskState.COMPLETED]
+    for part in chunks(others):
+        wait_again(tx, edges.c.downstream.in_(part), now)
+    block_dependents(tx, [task for task in others if reached[task] in ENDED_BADLY], now)
+    now_at = states_of(tx, [*others, *outdated])
+    again = (names[task] for task, state in now_at.items() if state in CLAIMABLE)
+    return frozenset(again) | (freed if not outdated else frozenset())
+
+
+_STILL_OPEN = Statement(
+    select(attempts.c.id, attempts.c.worker, attempts.c.fingerprint).where(
+        attempts.c.id.in_(KEYS), attempts.c.outcome.is_(None)
+    )
+)
+_END = Statement(
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.outcome.is_(None))
+    .values(
+        outcome=bindparam("as"),
+        reason=bindparam("why"),
+        error=bindparam("told"),
+        ended_at=bindparam("at"),
+    )
+)
+_BEFORE = Statement(
     select(
-        tasks.c.completions,
+        tasks.c.key,
         tasks.c.max_parallel_workers,
+        tasks.c.completions,
         tasks.c.failures,
         tasks.c.deaths,
-        _budget("max_failed_retries"),
-        _budget("max_killed_retries"),
+        tasks.c.fingerprint,
+        tasks.c.last_fingerprint,
+        *(
+            func.coalesce(tasks.c[name], workflows.c[name]).label(name)  # its own, else the band's
+            for name in ("max_failed_retries", "max_killed_retries")
+        ),
+        select(func.count())
+        .select_from(attempts)
+        .where(attempts.c.task == tasks.c.key, attempts.c.outcome.is_(None))
+        .scalar_subquery()
+        .label("still_open"),
+        select(revisions.c.fingerprints)
+        .order_by(revisions.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+        .is_not(None)
+        .label("compared"),
     )
     .join_from(tasks, workflows)
+    .where(tasks.c.key.in_(KEYS))
+)
+_TALLY = Statement(
+    update(tasks)
     .where(tasks.c.key == bindparam("task"))
+    .values(
+        free_slots=bindparam("free"),
+        failures=bindparam("failed"),
+        deaths=bindparam("died"),
+        completions=bindparam("done"),
+        last_fingerprint=bindparam("of"),
+    )
 )
 
 
@@ -232,34 +380,17 @@ _FOR_TALLY = (
 
 def invalidate(tx: Transaction, outdated: Sequence[int], *, now: float) -> None:
     """Let completed tasks run again; what has not started yet waits for them again."""
-    for task in outdated:
-        begin_new_round(tx, task)
-        move(tx, Move(task, Event.INVALIDATE, now))
     if outdated:
+        begin_new_round(tx, outdated)
+        move(tx, [Move(task, Event.INVALIDATE) for task in outdated], now)
         wait_again(tx, true(), now)
 
 
-def begin_new_round(tx: Transaction, task: int) -> None:
-    """Forget what counted towards the end of a task, but not its attempts."""
-    tx.connection.execute(
-        update(tasks).where(tasks.c.key == task).values(failures=0, deaths=0, completions=0)
-    )
+def begin_new_round(tx: Transaction, keys: Collection[int]) -> None:
+    """Forget what counted towards the end of tasks, but not their attempts."""
+    _BEGIN_ANEW.run_for(tx, keys)
 
 
-def _is_outdated(tx: Transaction, task: int) -> bool:
-    """Whether the completion that was just recorded is of another fingerprint than is wanted."""
-    row = tx.connection.execute(_FINGERPRINTS, {"task": task}).one()
-    known = None not in (row.fingerprint, row.last_fingerprint)
-    return known and row.last_fingerprint != row.fingerprint and row.compared
-
-
-_FINGERPRINTS = select(
-    tasks.c.fingerprint,
-    tasks.c.last_fingerprint,
-    select(revisions.c.fingerprints)
-    .order_by(revisions.c.number.desc())
-    .limit(1)
-    .scalar_subquery()
-    .is_not(None)
-    .label("compared"),
-).where(tasks.c.key == bindparam("task"))
+_BEGIN_ANEW = Statement(
+    update(tasks).where(tasks.c.key.in_(KEYS)).values(failures=0, deaths=0, completions=0)
+)

@@ -100,8 +100,13 @@ def test_a_task_that_is_no_longer_claimable_is_not_claimed_by_halves(bench: Benc
     bench.claim(alice)
     before = bench.dump()
 
-    with pytest.raises(InvariantBroken), bench.store.transaction() as tx:
-        transitions._claim_one(tx, 1, "bake", alice.key, 3.0)
+    def claim_what_is_taken() -> None:
+        with bench.store.transaction() as tx:
+            found = tx.connection.exec_driver_sql("SELECT * FROM tasks").all()
+            transitions._open(tx, found, alice.key, 3.0)
+
+    with pytest.raises(InvariantBroken):
+        claim_what_is_taken()
 
     assert bench.dump() == before
 
@@ -137,7 +142,7 @@ def test_a_task_moves_only_along_an_edge_of_the_table(bench: Bench) -> None:
     bench.register(task("bake"))
 
     with pytest.raises(InvariantBroken, match="no edge for free"), bench.store.transaction() as tx:
-        moves.move(tx, moves.Move(1, Event.FREE, 1.0))
+        moves.move(tx, [moves.Move(1, Event.FREE)], 1.0)
 
 
 def test_nothing_waits_for_a_task_that_was_handed_back_since_the_graph_has_it_no_longer(

@@ -4,6 +4,7 @@ import pytest
 
 from slurmband.domain.attempts import Ending, Outcome
 from slurmband.errors import ClaimLost
+from slurmband.store import transitions
 from tests.store.builders import COMPLETED, FAILED, KILLED, RELEASED, Bench, task
 
 pytestmark = pytest.mark.unit
@@ -173,3 +174,18 @@ def test_a_report_on_an_old_attempt_does_not_end_the_new_one(bench: Bench) -> No
 
     assert bench.close(new) == set()
     assert bench.state("bake") == "completed"
+
+
+def test_of_several_reports_those_count_whose_claim_is_still_held(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"), task("fry"), task("eat", "bake"))
+    alice = bench.worker()
+    bake, boil, fry = bench.claims(alice)
+    bench.close(boil, RELEASED)
+
+    with bench.store.transaction() as tx:
+        reports = [(bake, COMPLETED), (boil, COMPLETED), (fry, FAILED)]
+        closed = transitions.close_all(tx, reports, now=5.0)
+
+    assert (closed.freed, closed.lost) == ({"eat"}, [boil])
+    states = {"bake": "completed", "boil": "ready", "fry": "failed", "eat": "ready"}
+    assert bench.states() == states

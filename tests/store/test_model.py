@@ -222,7 +222,8 @@ class Life(RuleBasedStateMachine):
     @rule(pick=PICK, limit=st.integers(1, 3), now=TIME)
     def claim(self, pick: int, limit: int, now: float) -> None:
         worker = self._worker(pick)
-        expected = self.model.claimable()[:limit]
+        in_it = names(self.workers[worker])  # a worker is in a task once
+        expected = [name for name in self.model.claimable() if name not in in_it][:limit]
 
         got = self.bench.claims(worker, limit=limit, now=now)
 
@@ -241,6 +242,27 @@ class Life(RuleBasedStateMachine):
 
         self._ended(held, ending.outcome)
         assert freed == self._claimable() - before
+
+    @precondition(lambda self: any(self.workers.values()))
+    @rule(
+        pick=PICK,
+        endings=st.lists(
+            st.sampled_from([COMPLETED, COMPLETED, FAILED, RELEASED]), min_size=9, max_size=9
+        ),
+        now=TIME,
+    )
+    def report_several(self, pick: int, endings: list[Ending], now: float) -> None:
+        """Report at once what a worker holds, and something that it holds no more."""
+        mine = self.workers[next(w for w, held in self.workers.items() if self._held(pick) in held)]
+        lost = [held for held in self.stale[:1] if held.task not in names(mine)]
+        reports = list(zip([*lost, *mine], endings, strict=False))
+
+        with self.bench.store.transaction() as tx:
+            closed = transitions.close_all(tx, reports, now=now)
+
+        assert closed.lost == lost
+        for held, ending in reports[len(lost) :]:
+            self._ended(held, ending.outcome)
 
     @precondition(lambda self: self.workers)
     @rule(pick=PICK, now=TIME)

@@ -3,7 +3,7 @@
 import pytest
 
 from slurmband.domain.attempts import Ending
-from tests.store.builders import COMPLETED, FAILED, KILLED, RELEASED, Bench, task
+from tests.store.builders import COMPLETED, FAILED, KILLED, RELEASED, Bench, names, task
 
 pytestmark = pytest.mark.unit
 
@@ -161,3 +161,12 @@ def test_a_revision_that_drops_a_shared_task_leaves_who_is_in_it(bench: Bench) -
     assert bench.state("bake") == "running"
     bench.close(held)
     assert bench.state("bake") == "completed"
+
+
+def test_a_worker_is_in_a_task_once(bench: Bench) -> None:
+    bench.register(task("bake", slots=2), task("boil"))
+    alice = bench.worker("alice")
+    bench.claim(alice)
+
+    assert names(bench.claims(alice)) == ["boil"]
+    assert names(bench.claims(bench.worker("bob"))) == ["bake"]
