@@ -1,6 +1,6 @@
 """A claim, how an attempt can end, and what that means for its task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from slurmband.domain.states import Event
@@ -22,6 +22,8 @@ class Claim:
         Which try at the task this is, counted from 1.
     slot : int
         Which of the task's ``max_parallel_workers`` places it holds, counted from 0.
+    awaited : bool
+        Whether other tasks depend on it.
     """
 
     attempt: int
@@ -29,6 +31,7 @@ class Claim:
     task_key: int
     number: int
     slot: int
+    awaited: bool = field(default=False, compare=False)
 
 
 class Outcome(StrEnum):
@@ -54,6 +57,7 @@ class Reason(StrEnum):
     JOB_OVER = "job over"  #: SLURM says that the job ended, and not why
     DRAINED = "drained"  #: told to leave by a signal
     LEFT = "left"  #: the worker ended its loop
+    NOT_BEGUN = "not begun"  #: taken in advance, and handed back while another task took long
 
     @property
     def charged(self) -> bool:

@@ -10,6 +10,10 @@ COMPLETED = Ending(Outcome.COMPLETED)
 INTERRUPTED = Ending(Outcome.RELEASED, Reason.DRAINED)
 
 
+#: Of a task that a worker took in advance and did not come to.
+NOT_BEGUN = Ending(Outcome.RELEASED, Reason.NOT_BEGUN)
+
+
 def failure(error: BaseException) -> Ending:
     """Describe an exception: one line as the reason, and the whole traceback."""
     lines = traceback.format_exception_only(error)

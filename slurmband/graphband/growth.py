@@ -1,6 +1,6 @@
 """The loop of a worker whose graph grows: it produces tasks whenever there is none to claim."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
@@ -18,7 +18,7 @@ from slurmband.graphband.rounds import Report, Round
 from slurmband.liveness import incarnation
 from slurmband.locks.held import Held
 from slurmband.processes import fate_of
-from slurmband.store import growth, queries, registration, transitions
+from slurmband.store import growth, queries, registration
 from slurmband.store.database import Store, Transaction
 from slurmband.store.registration import GROWING, Budgets
 
@@ -91,10 +91,12 @@ class GrowingLife(Life):
         self.revision = opened.number
         self._fingerprints = None
 
-    def round(self, reports: Sequence[Report], *, want: bool) -> Round:
+    def round(
+        self, reports: Sequence[Report], *, want: int, keeping: Collection[int] = ()
+    ) -> Round:
         """Do a round, and tell the waiting what the graph grew by, or that a producer is needed."""
         try:
-            found = super().round(reports, want=want)
+            found = super().round(reports, want=want, keeping=keeping)
         finally:
             self.slice, self.ends = (), False
         self._registry.learn(self._found)
@@ -102,11 +104,13 @@ class GrowingLife(Life):
             self._notice.ring(self._news)
         return found
 
-    def _look_and_claim(self, tx: Transaction, found: Round, *, want: bool, adopt: bool) -> None:
+    def _look_and_claim(
+        self, tx: Transaction, found: Round, want: int, unknown: Collection[int] | None
+    ) -> None:
         me, now = self.worker.key, self._clock.now()
         grown = want and self._grow(tx, now)
-        super()._look_and_claim(tx, found, want=want, adopt=adopt)
-        idle = want and found.claim is None and not found.superseded and not found.stopped_by
+        super()._look_and_claim(tx, found, want, unknown)
+        idle = want > 0 and not (found.claims or found.superseded or found.stopped_by)
         gave_back = not idle and growth.give_back(tx, me)
         found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
         self._found = self._registry.look(tx) if found.producing else {}
@@ -114,7 +118,7 @@ class GrowingLife(Life):
         if found.producing and registered is not None:
             self.revision = registered.number
         found.finished = found.finished and not growth.is_growing(tx)
-        self._news = queries.newest_event(tx) if grown or gave_back or adopt else 0
+        self._news = queries.newest_event(tx) if grown or gave_back or unknown is not None else 0
 
     def _grow(self, tx: Transaction, now: float) -> bool:
         """Register the slice in hand, and the end, if that is still ours to do."""
@@ -128,11 +132,8 @@ class GrowingLife(Life):
             return False  # whoever is the producer now reads the same tasks
         return True
 
-    def _claim(self, tx: Transaction) -> Claim | None:
-        claims = transitions.claim(
-            tx, self.worker.key, self.worker.labels, limit=1, now=self._clock.now()
-        )
-        return claims[0] if claims else None
+    def _claim(self, tx: Transaction, want: int) -> list[Claim]:
+        return self._claim_share(tx, want)
 
 
 class GrowingLoop(Loop[T]):
@@ -203,10 +204,10 @@ class GrowingLoop(Loop[T]):
         try:
             task = self._feed.find(held.task, self.drain.__bool__)
         except BaseException:
-            self._reports.append((held, released))
+            self._hand.ended(held, released)
             raise
         if task is None:
-            self._reports.append((held, released))
+            self._hand.ended(held, released)
         return task
 
     def _produce(self) -> bool:

@@ -4,16 +4,16 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Reason
 from slurmband.domain.graph import Graph
+from slurmband.domain.pace import share
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import Element, Worker
 from slurmband.errors import (
-    ClaimLost,
     CommitUnknown,
     DatabaseFault,
     EnvironmentFault,
@@ -140,14 +140,18 @@ class Life:
                 "band.register(), and by the first worker after all others have left."
             )
 
-    def round(self, reports: Sequence[Report], *, want: bool) -> Round:
+    def round(
+        self, reports: Sequence[Report], *, want: int, keeping: Collection[int] = ()
+    ) -> Round:
         """Report what ended and claim what is next, in one transaction.
 
         Parameters
         ----------
         reports : sequence of (Claim, Ending)
-        want : bool
-            Whether to claim.
+        want : int
+            How many tasks to claim at most; of what is ready, a fair share.
+        keeping : collection of int
+            Attempts that this worker holds, and goes on holding.
 
         Raises
         ------
@@ -160,10 +164,10 @@ class Life:
             try:
                 with self._store.transaction() as tx:
                     freed = self._report(tx, reports, found)
-                    self._look_and_claim(tx, found, want=want, adopt=unknown)
+                    self._look_and_claim(tx, found, want, keeping if unknown else None)
                     to_tell = freed or unknown or (reports and not found.left)
                     newest = queries.newest_event(tx) if to_tell else 0
-                    due = found.claim is None or self.snapshots.due()
+                    due = not found.claims or self.snapshots.due()
                     surveyed = survey(tx) if due or self._store.mode is Mode.SHARED else None
                 break
             except (CommitUnknown, DatabaseFault) as fault:
@@ -216,24 +220,27 @@ class Life:
 
     def _report(self, tx: Transaction, reports: Sequence[Report], found: Round) -> bool:
         """Close the attempts that ended; True if that made other work ready."""
-        freed = False
-        for held, ending in reports:
-            try:
-                freed |= bool(transitions.close(tx, held, ending, now=self._clock.now()))
-            except ClaimLost:
-                # Recorded already: by a commit whose outcome was unknown, or from the journal.
-                if queries.outcome_of(tx, held.attempt) != ending.outcome:
-                    found.refused.append(held)
-        return freed
+        closed = transitions.close_all(tx, reports, now=self._clock.now())
+        outcomes = {held.attempt: ending.outcome for held, ending in reports}
+        for held in closed.lost:
+            # Recorded already: by a commit whose outcome was unknown, or from the journal.
+            if queries.outcome_of(tx, held.attempt) != outcomes[held.attempt]:
+                found.refused.append(held)
+        return bool(closed.freed)
 
-    def _look_and_claim(self, tx: Transaction, found: Round, *, want: bool, adopt: bool) -> None:
+    def _look_and_claim(
+        self, tx: Transaction, found: Round, want: int, unknown: Collection[int] | None
+    ) -> None:
+        """Claim, or adopt what an `unknown` commit may have claimed besides what is kept."""
         membership.check_alive(tx, self.worker)
         if self._options.failure_policy == "stop":
             found.stopped_by = queries.first_ended_badly(tx)
         found.superseded = self._superseded(tx)
         if want and found.superseded is None and found.stopped_by is None:
-            claims = queries.open_claims(tx, self.worker.key) if adopt else []
-            found.claim = claims[0] if claims else self._claim(tx)
+            if unknown is not None:
+                held = queries.open_claims(tx, self.worker.key)
+                found.claims = [claim for claim in held if claim.attempt not in unknown]
+            found.claims = found.claims or self._claim(tx, want)
         counts = queries.counts(tx)
         found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
         found.left = queries.active_for(tx, self.worker.labels)
@@ -249,23 +256,31 @@ class Life:
             return None
         return FingerprintsChanged()
 
-    def _claim(self, tx: Transaction) -> Claim | None:
-        """Claim one task that is in this worker's own graph."""
+    def _claim(self, tx: Transaction, want: int) -> list[Claim]:
+        """Claim tasks that are in this worker's own graph."""
         now = self._clock.now()
-        while claims := transitions.claim(
-            tx, self.worker.key, self.worker.labels, limit=1, now=now
-        ):
-            if claims[0].task in self.graph.tasks:
-                return claims[0]
-            interventions.disown(tx, claims[0], now=now)
-        return None
+        while claims := self._claim_share(tx, want):
+            own = [claim for claim in claims if claim.task in self.graph.tasks]
+            for claim in claims:
+                if claim.task not in self.graph.tasks:
+                    interventions.disown(tx, claim, now=now)
+            if own:
+                return own
+        return []
+
+    def _claim_share(self, tx: Transaction, want: int) -> list[Claim]:
+        worker = self.worker
+        if want > 1:
+            ready = queries.claimable_for(tx, worker.labels)
+            want = min(want, share(ready, queries.workers_alive(tx)))
+        return transitions.claim(tx, worker.key, worker.labels, limit=want, now=self._clock.now())
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
         """Report what ended, release what is held, and end this incarnation."""
         found = Round()
         try:
             if reports:
-                found = self.round(reports, want=False)
+                found = self.round(reports, want=0)
             with telling(self._store) as tx:
                 membership.leave(tx, self.worker, reason, now=self._clock.now())
             Beats(self._store.layout.beats).end(self.worker.key)

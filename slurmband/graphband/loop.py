@@ -4,21 +4,25 @@ import atexit
 import dataclasses
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeVar
 
 from tqdm import tqdm
 
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
+from slurmband.domain.pace import Pace
 from slurmband.domain.task import Task
 from slurmband.domain.workers import Element
 from slurmband.errors import BandStopped, SlurmbandError, WorkerLost
-from slurmband.graphband.endings import COMPLETED, INTERRUPTED, at_exit, failure
+from slurmband.graphband.endings import COMPLETED, INTERRUPTED, NOT_BEGUN, at_exit, failure
+from slurmband.graphband.hand import Hand
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
-from slurmband.graphband.rounds import Report, Round
+from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
 from slurmband.locks.held import Held
@@ -30,6 +34,9 @@ from slurmband.store.database import Store
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Seconds after which a task is long enough that others should not wait for what its worker holds.
+LONG: Final = 1.0
 
 
 class Loop(Generic[T]):
@@ -71,8 +78,11 @@ class Loop(Generic[T]):
         self._life: Life | None = None
         self._name = ""
         self._lookout: Lookout | None = None
-        self._reports: list[Report] = []
-        self._began = 0.0
+        self._hand = Hand()
+        self._pace = Pace()
+        self._talking = threading.Lock()  # the lookout's thread may do a round, too
+        self._found = Round()
+        self._asked = self._began = 0.0
         self._producing = False
         self.drain = Drain(self._forward)
         self.bar: Any = None
@@ -90,7 +100,12 @@ class Loop(Generic[T]):
     # --- rounds -----------------------------------------------------------------------------------
 
     def next(self, *, wait: bool) -> tuple[Task[T] | None, Round]:
-        """Report, and return the next task, or None when it is time to leave.
+        """Return the next task, or None when it is time to leave; report, when it is time for that.
+
+        Returns
+        -------
+        Task or None, Round
+            The round is the newest.
 
         Raises
         ------
@@ -102,41 +117,79 @@ class Loop(Generic[T]):
         while True:
             life, lookout = self.begun(), self._lookout
             assert lookout is not None
-            lookout.remember()
-            fresh = life.heartbeat.fresh()
-            try:
-                found = life.round(
-                    self._reports, want=fresh and not self.drain and not self.closing
-                )
-            except WorkerLost as lost:
-                self._mourn(life, lost)
-                continue
-            self._reports = []
-            self._tell(found)
-            if found.superseded is not None:
-                raise found.superseded
-            if found.stopped_by is not None:
-                raise BandStopped(found.stopped_by)
-            if found.claim is not None:
-                lookout.reap_if_due()
-                task = self._begin_task(found.claim)
-                if task is None:
+            if not self._may_ask_later(life):
+                found = self._ask(life, lookout)
+                if found is None:
                     continue
-                return task, found
-            if self.drain:
-                log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
-                return None, found
-            stays = wait or found.producing
-            if self.closing or (fresh and (found.left == 0 or not stays)):
-                if found.left:  # a program that loops until nothing is left must see the dead
-                    lookout.reap_if_due()
-                return None, found
-            self._producing = found.producing
-            if found.producing and self._produce():
-                continue
-            if not fresh:
-                log.warning("worker=%s cannot beat: it claims nothing meanwhile", life.worker.name)
-            lookout.wait(self._awaited if fresh else life.heartbeat.fresh)
+                if self.drain:
+                    log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
+                    return None, found
+                fresh = life.heartbeat.fresh()
+                if self.closing or (fresh and not self._hand and not self._stays(found, wait=wait)):
+                    if found.left:  # a program that loops until nothing is left must see the dead
+                        lookout.reap_if_due()
+                    return None, found
+                if not fresh or not self._hand:
+                    self._wait(life, lookout, found)
+                    continue
+                lookout.reap_if_due()
+            task = self._begin_next()
+            if task is not None:
+                return task, self._found
+
+    def _may_ask_later(self, life: Life) -> bool:
+        """Whether what is in hand can be begun before anything is reported."""
+        hand = self._hand
+        if not hand or hand.urgent or self.drain or self.closing:
+            return False
+        if life.heartbeat.lost or not life.heartbeat.fresh():
+            return False
+        return self._clock.monotonic() - self._asked < self._pace.patience(awaited=hand.awaited)
+
+    def _ask(self, life: Life, lookout: Lookout) -> Round | None:
+        """Do a round: report, and fill the hand; None if this incarnation was judged lost."""
+        lookout.remember()
+        leaves = self.drain or self.closing or not life.heartbeat.fresh()
+        try:
+            found = self._talk(life, want=0 if leaves else self._pace.want() - len(self._hand))
+        except WorkerLost as lost:
+            self._mourn(life, lost)
+            return None
+        self._tell(found)
+        if found.superseded is not None:
+            raise found.superseded
+        if found.stopped_by is not None:
+            raise BandStopped(found.stopped_by)
+        return found
+
+    def _talk(self, life: Life, *, want: int) -> Round:
+        with self._talking:
+            reports, began = self._hand.reports, self._clock.monotonic()
+            keeping = self._hand.attempts | ({self.held.attempt} if self.held else set())
+            found = life.round(reports, want=max(0, want), keeping=keeping)
+            self._hand.told(len(reports))
+            self._hand.add(found.claims)
+            self._asked = self._clock.monotonic()
+            self._pace.asked(self._asked - began, len(found.claims))
+            self._found = found
+            return found
+
+    def _stays(self, found: Round, *, wait: bool) -> bool:
+        """Whether to wait for work where there is none now."""
+        return found.left > 0 and (wait or found.producing)
+
+    def _wait(self, life: Life, lookout: Lookout, found: Round) -> None:
+        fresh = life.heartbeat.fresh()
+        self._producing = found.producing
+        if found.producing and self._produce():
+            return
+        if not fresh:
+            log.warning("worker=%s cannot beat: it begins nothing meanwhile", life.worker.name)
+        lookout.wait(self._awaited if fresh else life.heartbeat.fresh)
+
+    def _begin_next(self) -> Task[T] | None:
+        held = self._hand.take()
+        return None if held is None else self._begin_task(held)
 
     def _produce(self) -> bool:
         """Make the graph grow, where it is this worker's turn; whether the next round has work."""
@@ -156,7 +209,7 @@ class Loop(Generic[T]):
         if task is None:
             return None
         if not life.begin(held.attempt, give_up=self.drain.__bool__):
-            self._reports.append((held, INTERRUPTED))
+            self._hand.ended(held, INTERRUPTED)
             return None
         self.held = held
         self._began = self._clock.monotonic()
@@ -182,14 +235,15 @@ class Loop(Generic[T]):
         """Write down how the task in hand ended; the next round reports it."""
         held, life = self.held, self.begun()
         assert held is not None
-        self.held = None
-        self._reports.append((held, ending))
+        seconds = self._clock.monotonic() - self._began
         life.journal.ended(held.attempt, ending)
+        self._hand.ended(held, ending)
+        self.held = None
+        self._pace.ran(seconds)
         log.log(
             logging.WARNING if ending.outcome is Outcome.FAILED else logging.INFO,
             "task=%s attempt=%d worker=%s %s after %.2f s%s",
-            *(held.task, held.number, life.worker.name, ending.outcome),
-            self._clock.monotonic() - self._began,
+            *(held.task, held.number, life.worker.name, ending.outcome, seconds),
             f": {ending.reason}" if ending.reason else "",
         )
 
@@ -227,6 +281,7 @@ class Loop(Generic[T]):
                 backup_interval=self._options.seconds_between_backups(self._store.mode),
                 ask_slurm=self._slurm.ended,
                 clock=self._clock,
+                at_each_look=self._ask_meanwhile,
             )
         self._lookout.begin(life.worker.key)
         self._name = life.worker.name
@@ -237,6 +292,21 @@ class Loop(Generic[T]):
         atexit.register(self._at_exit)
         self.bar = None
         return life
+
+    def _ask_meanwhile(self) -> None:
+        """In a task that turns out to be long, report, and hand back what others could do meanwhile.
+
+        In the lookout's thread.
+        """
+        life, held = self._life, self.held
+        if life is None or held is None or not (self._hand or self._hand.reports):
+            return
+        longest = max(LONG, self._pace.patience(awaited=self._hand.awaited))
+        if self._clock.monotonic() - self._began < longest:
+            return
+        self._hand.give_up(NOT_BEGUN)
+        with suppress(WorkerLost):  # its own thread finds out, and says so
+            self._talk(life, want=0)
 
     def _at_beat(self, life: Life) -> None:
         """Do what is to be done now and then, in the thread that hears the beats."""
@@ -254,7 +324,8 @@ class Loop(Generic[T]):
         self._locks.worker_is(None)  # while it still beats: what is held stays held
         if self._lookout is not None:
             self._lookout.end()
-        reports, self._reports = self._reports, []
+        reports = self._hand.reports
+        self._hand.clear()  # what was not begun goes back with this incarnation
         try:
             self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))
         finally:
@@ -266,9 +337,8 @@ class Loop(Generic[T]):
     def _mourn(self, life: Life, lost: WorkerLost) -> None:
         """Learn that this incarnation was judged lost; the next round begins another."""
         log.warning("%s; going on as a new incarnation", lost)
-        for held, _ in self._reports:
+        for held in self._hand.clear():
             _say_refused(held)
-        self._reports = []
         self._life = None
         self._locks.worker_is(None)
         if self._lookout is not None:

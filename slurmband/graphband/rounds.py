@@ -15,8 +15,8 @@ class Round:
 
     Parameters
     ----------
-    claim : Claim or None
-        The next task, if one was to be had.
+    claims : list of Claim
+        The next tasks, as far as there were any.
     refused : list of Claim
         Claims whose report changed nothing, since they had been revoked.
     left : int
@@ -34,7 +34,7 @@ class Round:
         Whether this worker is the one that makes a growing graph grow.
     """
 
-    claim: Claim | None = None
+    claims: list[Claim] = field(default_factory=list)
     refused: list[Claim] = field(default_factory=list)
     left: int = 0
     completed: int = 0

@@ -43,6 +43,8 @@ class Lookout:
         Seconds between copies of the database; 0: none.
     ask_slurm : callable
     clock : Clock
+    at_each_look : callable, optional
+        Called each time the thread beside the task looks around.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Lookout:
         backup_interval: float,
         ask_slurm: AskSlurm,
         clock: Clock,
+        at_each_look: Callable[[], object] = lambda: None,
     ) -> None:
         layout = store.layout
         self._store = store
         self._backup_interval = backup_interval
+        self._at_each_look = at_each_look
         #: Key of the worker's present incarnation, which it does not look at.
         self.me: int | None = None
         self._interval = interval
@@ -98,7 +102,8 @@ class Lookout:
             self._thread.join(LOOKS_LAST)
 
     def _keep_looking(self, over: threading.Event) -> None:
-        while not over.wait(self._interval / 4):
+        while not over.wait(min(self._interval / 4, LAST_LOOK)):
+            self._at_each_look()
             self.reap_if_due()
 
     def remember(self) -> None:

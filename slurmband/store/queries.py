@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, select
+from sqlalchemy import RowMapping, Select, bindparam, func, or_, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -12,6 +12,7 @@ from slurmband.domain.states import ACTIVE, CLAIMABLE, ENDED_BADLY, TaskState
 from slurmband.domain.workers import LOCAL_CLUSTER, Element, Worker, WorkerStatus
 from slurmband.store.database import Transaction
 from slurmband.store.schema import (
+    WORKFLOW,
     attempts,
     edges,
     elements,
@@ -48,6 +49,29 @@ def active_for(tx: Transaction, labels: Collection[str]) -> int:
     known = sum(n for requirements, n in rows if set(json.loads(requirements)) <= set(labels))
     growing = tx.connection.execute(select(workflows.c.growing)).scalar_one_or_none()
     return int(known) + (growing or 0)
+
+
+def claimable_for(tx: Transaction, labels: Collection[str]) -> int:
+    """Count the tasks that a worker with these labels could claim now, slots of running ones aside."""
+    rows = _CLAIMABLE_COUNTS.run(tx).all()
+    return sum(row.n for row in rows if set(json.loads(row.requirements)) <= set(labels))
+
+
+def workers_alive(tx: Transaction) -> int:
+    """Count the workers that nobody has seen end."""
+    return int(_WORKERS_ALIVE.run(tx).scalar_one())
+
+
+_CLAIMABLE_COUNTS = Statement(
+    select(task_counts.c.requirements, task_counts.c.n).where(
+        or_(*(task_counts.c.state == state for state in sorted(CLAIMABLE)))
+    )
+)
+_WORKERS_ALIVE = Statement(
+    select(func.count()).where(
+        workers.c.workflow_id == WORKFLOW, workers.c.status == WorkerStatus.ALIVE
+    )
+)
 
 
 def unservable(tx: Transaction) -> list[str]:

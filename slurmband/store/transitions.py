@@ -84,7 +84,7 @@ def _open(tx: Transaction, chosen: Sequence[Row[Any]], worker: int, now: float) 
         return []
     first = (_LAST_ATTEMPT.run(tx).scalar_one_or_none() or 0) + 1
     claims = [
-        Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row))
+        Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row), bool(row.awaited))
         for attempt, row in enumerate(chosen, first)
     ]
     if _TAKE_SLOT.run_many(tx, [{"task": row.key} for row in chosen]) != len(chosen):
@@ -138,6 +138,7 @@ _CLAIMABLE = Statement(
         tasks.c.max_parallel_workers,
         tasks.c.attempts,
         tasks.c.fingerprint,
+        select(edges).where(edges.c.upstream == tasks.c.key).exists().label("awaited"),
     )
     .where(
         text("free_slots > 0"),  # as the index has it

@@ -86,7 +86,9 @@ class _Seen:
     def claimed(self) -> dict[int, Line]:
         """Where each claim was told to its worker."""
         return {
-            line.of["claimed"]["attempt"]: line for line in self.lines("told") if line.of["claimed"]
+            claimed["attempt"]: line
+            for line in self.lines("told")
+            for claimed in line.of["claimed"]
         }
 
 
@@ -110,13 +112,12 @@ def graph_lost(seen: _Seen) -> Iterator[Anomaly]:
 def claim_lost(seen: _Seen) -> Iterator[Anomaly]:
     """A claim that a worker was told of is in the database, as it was told."""
     for line in seen.lines("told"):
-        claimed = line.of["claimed"]
-        if claimed is None:
-            continue
-        row = seen.attempts.get(claimed["attempt"])
-        told = (claimed["task"], claimed["number"], line.of["worker"])
-        if row is None or (row.task, row.number, row.worker) != told:
-            yield Anomaly(Kind.LOST, f"{line.process} was given {claimed}; the database has {row}")
+        for claimed in line.of["claimed"]:
+            row = seen.attempts.get(claimed["attempt"])
+            told = (claimed["task"], claimed["number"], line.of["worker"])
+            if row is None or (row.task, row.number, row.worker) != told:
+                given = f"{line.process} was given {claimed}; the database has {row}"
+                yield Anomaly(Kind.LOST, given)
 
 
 def journaled_lost(seen: _Seen) -> Iterator[Anomaly]:
@@ -259,10 +260,10 @@ def begun_early(seen: _Seen) -> Iterator[Anomaly]:
 
 def begun_unclaimed(seen: _Seen) -> Iterator[Anomaly]:
     """In one process's file, a claim comes before its beginning, and that before its end."""
-    before = defaultdict(set)
+    before: dict[tuple[str, str], set[int]] = defaultdict(set)
     for line in seen.history.lines:
-        if line.what == "told" and line.of["claimed"]:
-            before["began", line.process].add(line.of["claimed"]["attempt"])
+        if line.what == "told":
+            before["began", line.process].update(c["attempt"] for c in line.of["claimed"])
         elif line.what in ("began", "ended"):
             if line.of["attempt"] not in before[line.what, line.process]:
                 yield Anomaly(Kind.DISORDER, f"{line.process}: {line.what} too early: {line.of}")

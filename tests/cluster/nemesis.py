@@ -42,6 +42,10 @@ class NoProgress(Exception):
     """Nothing was recorded any more, for very long."""
 
 
+class BandOver(Exception):
+    """There is nobody left to do anything to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What was done: when, to whom, for how long, and how long until work was recorded again (s)."""
@@ -152,7 +156,10 @@ class Nemesis:
         if self._over():
             return
         began = time.monotonic()
-        target = self._DOES[fault](self)
+        try:
+            target = self._DOES[fault](self)
+        except BandOver:
+            return
         ended = time.monotonic()
         try:
             self.recover(workers=3)
@@ -242,6 +249,8 @@ class Nemesis:
             busy = [who for who in self._watch.busy(*wanted) if who[0] not in self._dead]
             if busy:
                 return self._dice.choice(busy)
+            if self._over():
+                raise BandOver
             if time.monotonic() > patience:
                 wanted = ("began", "ended", "reports")
             if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,7 +91,7 @@ class _Witness:
         host, pid = os.uname().nodename, os.getpid()
         path = folder / f"{os.environ[NODE]}-{pid}-{uuid.uuid4().hex[:8]}.jsonl"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._claimed: dict[str, Any] = {}
+        self._claimed: dict[str, dict[str, Any]] = {}
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self.note("process", host=host, pid=pid, boot=boot)
 
@@ -104,12 +104,14 @@ class _Witness:
         witness = cls.of_this_process = cls(Path(os.environ[WITNESS]))
         plain = Life.round
 
-        def witnessed(life: Life, reports: Sequence[Report], *, want: bool) -> Round:
-            return witness.round(plain, life, reports, want=want)
+        def witnessed(
+            life: Life, reports: Sequence[Report], *, want: int, keeping: Collection[int] = ()
+        ) -> Round:
+            return witness.round(plain, life, reports, want=want, keeping=keeping)
 
         Life.round = witnessed  # type: ignore[method-assign, assignment]  # to hear all
 
-    def round(self, plain: Any, life: Life, reports: Sequence[Report], *, want: bool) -> Round:
+    def round(self, plain: Any, life: Life, reports: Sequence[Report], **how: Any) -> Round:
         """Do a round, and write down what was to be reported and what came back."""
         worker = life.worker.key
         beat = life.heartbeat._last  # nobody can have found it silent before this and the timeout
@@ -117,25 +119,27 @@ class _Witness:
         if attempts:
             self.note("reports", worker=worker, attempts=list(attempts))
         try:
-            found: Round = plain(life, reports, want=want)
+            found: Round = plain(life, reports, **how)
         except WorkerLost:
             self.note("lost", worker=worker, refused=list(attempts))
             raise
         refused = [held.attempt for held in found.refused]
         recorded = {key: outcome for key, outcome in attempts.items() if key not in refused}
-        claim = found.claim
-        if claim is not None:
-            self._claimed = {"attempt": claim.attempt, "task": claim.task, "number": claim.number}
-        if attempts or claim is not None:
+        claimed = {
+            claim.task: {"attempt": claim.attempt, "task": claim.task, "number": claim.number}
+            for claim in found.claims
+        }
+        self._claimed |= claimed
+        if attempts or claimed:
             told = {"recorded": recorded, "refused": refused}
-            claimed = self._claimed if claim is not None else None
-            self.note("told", worker=worker, beat=beat, **told, claimed=claimed)
+            self.note("told", worker=worker, beat=beat, **told, claimed=[*claimed.values()])
         return found
 
     def in_hand(self, task: Task[Any]) -> dict[str, Any]:
         """Return the attempt that this task was handed out as."""
-        assert (self._claimed["task"], self._claimed["number"]) == (task.id, task.attempt)
-        return {"attempt": self._claimed["attempt"], "task": task.id}
+        claimed = self._claimed[task.id]
+        assert claimed["number"] == task.attempt
+        return {"attempt": claimed["attempt"], "task": task.id}
 
     def note(self, what: str, **of: Any) -> None:
         """Append a line, with this node's own monotonic clock."""

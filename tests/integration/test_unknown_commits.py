@@ -84,12 +84,11 @@ def test_a_report_is_recorded_once_and_told_to_those_who_wait(
 ) -> None:
     notice = Notice(store.layout.notice)
     with living(a_life(store)) as life:
-        claim = life.round((), want=True).claim
-        assert claim is not None
+        (claim,) = life.round((), want=1).claims
         before = notice.look()
         store.doubts = [kept]
 
-        found = life.round([(claim, COMPLETED)], want=False)
+        found = life.round([(claim, COMPLETED)], want=0)
 
     assert found.refused == []
     assert bench.states() == {"bake": "completed", "serve": "ready"}
@@ -109,13 +108,13 @@ def test_a_slice_is_known_only_where_it_was_registered(
         def lose(_fault: EnvironmentFault) -> None:
             bench.lose(life.worker)
 
-        assert life.round((), want=True).producing
+        assert life.round((), want=1).producing
         life.slice = [task("bake", labels="oven")]
         store.doubts = [kept]
         monkeypatch.setattr(life, "_pause", lose)
         with pytest.raises(WorkerLost):
-            life.round((), want=True)
+            life.round((), want=1)
     with living(GrowingLife(store, registry, options, HandClock(), None)) as life:
-        assert life.round((), want=True).producing
+        assert life.round((), want=1).producing
 
     assert registry.ids == set(bench.states()) == ({"bake"} if kept else set())

@@ -89,6 +89,7 @@ NOT_CHARGED = {
     "requeued",
     "drained",
     "left",
+    "not begun",
 }
 
 

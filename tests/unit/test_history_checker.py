@@ -50,13 +50,13 @@ class Story:
             file.write(json.dumps(line) + "\n")
 
     def told(self, by: Worker, **of: object) -> None:
-        nothing = {"beat": -1000.0, "recorded": {}, "refused": [], "claimed": None}
+        nothing = {"beat": -1000.0, "recorded": {}, "refused": [], "claimed": []}
         self.say(by, "told", worker=by.key, **(nothing | of))
 
     def claim(self, worker: Worker) -> Claim:
         held = self.bench.claim(worker)
         claimed = {"attempt": held.attempt, "task": held.task, "number": held.number}
-        self.told(worker, claimed=claimed)
+        self.told(worker, claimed=[claimed])
         return held
 
     def begin(self, worker: Worker, held: Claim) -> None:
@@ -110,6 +110,11 @@ def story(tmp_path: Path) -> Iterator[Story]:
     told.store.close()
 
 
+def gives(line: dict[str, Any], attempt: int) -> bool:
+    """Whether a worker's line says that it was given this attempt."""
+    return attempt in [claimed["attempt"] for claimed in line.get("claimed", ())]
+
+
 def kinds(found: list[Anomaly]) -> list[Kind]:
     return [anomaly.kind for anomaly in found]
 
@@ -157,7 +162,7 @@ def test_a_dependency_that_the_database_never_heard_of_is_lost(story: Story) -> 
 
 
 def test_a_claim_that_was_acknowledged_and_is_not_there_is_lost(story: Story) -> None:
-    story.told(story.alice, claimed={"attempt": 99, "task": "serve", "number": 9})
+    story.told(story.alice, claimed=[{"attempt": 99, "task": "serve", "number": 9}])
 
     (found,) = story.found()
 
@@ -246,7 +251,7 @@ def test_two_completions_of_two_slots_are_right(story: Story) -> None:
 def late_report_is_accepted(line: dict[str, Any]) -> dict[str, Any]:
     if line["what"] != "lost":
         return line
-    told = {"beat": 0.0, "recorded": {UNSERVED: "completed"}, "refused": [], "claimed": None}
+    told = {"beat": 0.0, "recorded": {UNSERVED: "completed"}, "refused": [], "claimed": []}
     return {"what": "told", "at": line["at"], "worker": line["worker"], **told}
 
 
@@ -301,8 +306,7 @@ def test_work_is_doubled_if_its_end_was_there_before_its_worker_can_have_been_si
     ]
 
     def told(line: dict[str, Any]) -> dict[str, Any]:
-        claimed = (line.get("claimed") or {}).get("attempt")
-        return line | {"beat": ended - after} if claimed == UNSERVED else line
+        return line | {"beat": ended - after} if gives(line, UNSERVED) else line
 
     story.lines(told)
 
@@ -336,7 +340,7 @@ def test_a_beginning_before_a_dependency_ended_is_out_of_order(story: Story) -> 
 
 
 def test_a_beginning_without_a_claim_is_out_of_order(story: Story) -> None:
-    story.lines(lambda x: None if (x.get("claimed") or {}).get("attempt") == BAKED else x)
+    story.lines(lambda x: None if gives(x, BAKED) else x)
 
     (found,) = story.found()
 
