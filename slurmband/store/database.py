@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, CursorResult
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from slurmband.errors import (
     CommitUnknown,
@@ -62,6 +62,13 @@ class Transaction:
     """An open transaction; made by `Store` only, and dead when its ``with`` block ends."""
 
     connection: Connection
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection, for what is done many times."""
+        driver: Any = self.connection.connection.dbapi_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return driver
 
 
 class Store:
@@ -209,7 +216,7 @@ class Store:
                 except sqlite3.Error:
                     self.close()  # which rolls back, too
                 # Who reads files that others went on from may see anything.
-                if isinstance(error, (DBAPIError, OSError)) and not still_mine():
+                if isinstance(error, (sqlite3.Error, DBAPIError, OSError)) and not still_mine():
                     raise CommitUnknown("the lock was taken away before the commit") from error
                 raise
             finally:
@@ -242,13 +249,12 @@ class Store:
         """Turn errors of SQLite and of files (full, busy, unreadable) into one that says what to do."""
         try:
             yield
-        except sqlite3.DatabaseError as error:  # of the driver's own calls
-            raise DatabaseFault(str(self.layout.database), str(error)) from error
-        except DatabaseError as error:
+        except (sqlite3.DatabaseError, DatabaseError) as error:
+            told = error.orig if isinstance(error, DatabaseError) else error
             # "malformed" is also what SQLite says where the file system could not read.
-            if not isinstance(error, OperationalError) and _code(error) not in _UNREADABLE:
+            if not isinstance(told, sqlite3.OperationalError) and _code(told) not in _UNREADABLE:
                 raise
-            raise DatabaseFault(str(self.layout.database), str(error.orig)) from error
+            raise DatabaseFault(str(self.layout.database), str(told)) from error
         except OSError as error:
             raise DatabaseFault(str(self.layout.database), str(error)) from error
 
@@ -384,8 +390,8 @@ def _commit(connection: Connection, still_mine: StillMine) -> None:
         raise CommitUnknown(f"COMMIT said: {error.orig}") from error
 
 
-def _code(error: DBAPIError) -> int:
-    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+def _code(error: BaseException | None) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _roll_back(connection: Connection) -> None:

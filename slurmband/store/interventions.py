@@ -13,13 +13,12 @@ from slurmband.domain.states import ENDED_BADLY, Event, TaskState
 from slurmband.store import queries
 from slurmband.store.database import Transaction
 from slurmband.store.moves import (
-    Move,
     block_dependents,
     block_where_hopeless,
     chunks,
     downstream,
     free,
-    move,
+    move_from_there,
     state_of,
     states_of,
     unblock_dependents,
@@ -57,7 +56,8 @@ def reset(tx: Transaction, names: Sequence[str] | None, *, now: float) -> list[s
     chosen = _named(tx.connection.execute(query).all(), names)
     keys = [row.key for row in chosen]
     begin_new_round(tx, keys)
-    move(tx, [Move(row.key, Event.HOLD if row.unmet else Event.RESET) for row in chosen], now)
+    events = {row.key: Event.HOLD if row.unmet else Event.RESET for row in chosen}
+    move_from_there(tx, events, now)
     block_where_hopeless(tx, keys, now)
     unblock_dependents(tx, keys, now)
     return [row.id for row in chosen]
@@ -83,7 +83,7 @@ def cancel(tx: Transaction, names: Sequence[str], *, now: float) -> list[str]:
     keys = [row.key for row in chosen]
     revoked = [(held, _CANCELLED) for held in queries.claims_on(tx, keys)]
     close_attempts(tx, revoked, now)
-    move(tx, [Move(key, Event.CANCEL) for key in keys], now)
+    move_from_there(tx, dict.fromkeys(keys, Event.CANCEL), now)
     for part in chunks(keys):  # what ran on an upstream that was invalidated meanwhile waits for it
         wait_again(tx, edges.c.downstream.in_(part), now)
     block_dependents(tx, keys, now)
@@ -100,7 +100,7 @@ def _named(rows: Sequence[Any], names: Sequence[str] | None) -> list[Any]:
 
 def drop(tx: Transaction, gone: Iterable[int], *, now: float) -> None:
     """Cancel tasks that the current revision of the graph does not have."""
-    move(tx, [Move(task, Event.DROP) for task in gone], now)
+    move_from_there(tx, dict.fromkeys(gone, Event.DROP), now)
 
 
 def disown(tx: Transaction, held: Claim, *, now: float) -> None:
@@ -118,28 +118,27 @@ def disown(tx: Transaction, held: Claim, *, now: float) -> None:
         block_dependents(tx, [held.task_key], now)  # such as were not in the graph either
 
 
-def hold(tx: Transaction, rewired: Iterable[int], *, now: float) -> None:
+def hold(tx: Transaction, rewired: Sequence[int], *, now: float) -> None:
     """Make tasks wait, so that their dependencies can be written anew."""
     events = {
         TaskState.READY: Event.HOLD,
         TaskState.INVALIDATED: Event.HOLD,
         TaskState.BLOCKED: Event.UNBLOCK,
     }
-    states = states_of(tx, list(rewired))
-    move(tx, [Move(task, events[s]) for task, s in states.items() if s in events], now)
+    states = states_of(tx, rewired)
+    move_from_there(tx, {task: events[s] for task, s in states.items() if s in events}, now)
 
 
-def restore(tx: Transaction, back: Iterable[int], *, now: float) -> None:
+def restore(tx: Transaction, back: Sequence[int], *, now: float) -> None:
     """Let tasks wait again, with whole budgets, that a revision had dropped and the present one has."""
-    tasks_back = list(back)
-    begin_new_round(tx, tasks_back)
-    move(tx, [Move(task, Event.RESTORE) for task in tasks_back], now)
+    begin_new_round(tx, back)
+    move_from_there(tx, dict.fromkeys(back, Event.RESTORE), now)
 
 
 def settle(tx: Transaction, rewired: Sequence[int], *, now: float) -> None:
     """Free or block waiting tasks whose dependencies have just been written."""
     blocked = downstream(tx, rewired, TaskState.BLOCKED)
-    move(tx, [Move(task, Event.UNBLOCK) for task in blocked], now)  # perhaps blocked again below
+    move_from_there(tx, dict.fromkeys(blocked, Event.UNBLOCK), now)  # perhaps blocked again below
     free(tx, rewired, now)
     ended = select(tasks.c.key).where(tasks.c.state.in_([*ENDED_BADLY, TaskState.BLOCKED]))
     has_dependents = exists().where(edges.c.upstream == tasks.c.key)

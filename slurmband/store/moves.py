@@ -6,7 +6,7 @@ whether they were counted, so that nothing is counted down twice.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, TRANSITIONS, Event, 
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store.database import Transaction
 from slurmband.store.schema import edges, task_statuses, tasks
-from slurmband.store.statements import KEYS, MANY, Statement
+from slurmband.store.statements import KEYS, MANY, Row, Statement
 
 K = TypeVar("K")
 
@@ -28,13 +28,16 @@ class Move:
     Parameters
     ----------
     task : int
+    was : TaskState
+        Where it was seen; if it is not there any more, nothing is written.
     event : Event
     worker, attempt : int, optional
     fingerprint : str, optional
-        Of the attempt; by default the history has the task's own.
+        Of the attempt, or else the task's own: for the history.
     """
 
     task: int
+    was: TaskState
     event: Event
     worker: int | None = None
     attempt: int | None = None
@@ -56,28 +59,45 @@ def move(tx: Transaction, steps: Collection[Move], now: float) -> dict[int, Task
     -------
     dict of int to TaskState
         Where each task is now.
+
+    Raises
+    ------
+    RaceLost
+        If a task is not where it was seen.
     """
-    found = {row.key: row for row in _WHERE.run_for(tx, [step.task for step in steps])}
-    reached, moves, history = {}, [], []
-    for step in steps:
-        row = found[step.task]
-        target = reached[step.task] = _along(TaskState(row.state), step.event)
-        moves.append({"moved": step.task, "was": row.state, "to": target})
-        history.append(
+    reached = {step.task: _along(step.was, step.event) for step in steps}
+    to = {task: state.value for task, state in reached.items()}
+    moved = _MOVE.run_many(
+        tx, [{"moved": step.task, "was": step.was.value, "to": to[step.task]} for step in steps]
+    )
+    if moved != len(steps):
+        raise RaceLost(f"{len(steps) - moved} of {len(steps)} tasks are not where they were")
+    _HISTORY.run_many(
+        tx,
+        [
             {
                 "moved": step.task,
-                "to": target,
-                "by": step.event,
+                "to": to[step.task],
+                "by": step.event.value,
                 "at": now,
                 "who": step.worker,
                 "within": step.attempt,
-                "as": step.fingerprint or row.fingerprint,
+                "as": step.fingerprint,
             }
-        )
-    if _MOVE.run_many(tx, moves) != len(steps):
-        raise RaceLost(f"not all of {len(steps)} tasks are where they were")
-    _HISTORY.run_many(tx, history)
+            for step in steps
+        ],
+    )
     return reached
+
+
+def move_from_there(tx: Transaction, events: Mapping[int, Event], now: float) -> None:
+    """Move tasks by an event each, from wherever they are."""
+    found = _WHERE.run_for(tx, events)
+    steps = [
+        Move(row.key, TaskState(row.state), events[row.key], fingerprint=row.fingerprint)
+        for row in found
+    ]
+    move(tx, steps, now)
 
 
 def _along(was: TaskState, event: Event) -> TaskState:
@@ -134,24 +154,35 @@ def states_of(tx: Transaction, keys: Collection[int]) -> dict[int, TaskState]:
 def free_dependents(tx: Transaction, completed: Collection[int], now: float) -> frozenset[str]:
     """Satisfy the edges that leave completed tasks; return the ids that became ready."""
     counted = Counter[int]()
+    seen: dict[int, Row] = {}
     for row in _UNSATISFIED.run_for(tx, completed):
-        counted[row.downstream] += row.n
-    if not counted:
+        counted[row.key] += row.n
+        seen[row.key] = row
+    if not seen:
         return frozenset()
     _COUNT_DOWN.run_many(tx, [{"task": task, "n": n} for task, n in counted.items()])
     _SATISFY.run_for(tx, completed)
-    return free(tx, counted, now)
+    return _free(tx, [row for row in seen.values() if row.unmet == counted[row.key]], now)
 
 
 def free(tx: Transaction, among: Collection[int], now: float) -> frozenset[str]:
     """Make those of some waiting tasks ready that wait for nothing any more; return their ids."""
-    freed = _FREE.run_for(tx, among)
-    move(tx, [Move(row.key, Event.FREE) for row in freed], now)
-    return frozenset(row.id for row in freed)
+    return _free(tx, _MET.run_for(tx, among), now)
 
 
+def _free(tx: Transaction, met: Collection[Row], now: float) -> frozenset[str]:
+    free = [row for row in met if row.state == TaskState.WAITING]
+    steps = [
+        Move(row.key, TaskState.WAITING, Event.FREE, fingerprint=row.fingerprint) for row in free
+    ]
+    move(tx, steps, now)
+    return frozenset(row.id for row in free)
+
+
+_SEEN = (tasks.c.key, tasks.c.id, tasks.c.state, tasks.c.unmet, tasks.c.fingerprint)
 _UNSATISFIED = Statement(
-    select(edges.c.downstream, func.count().label("n"))
+    select(*_SEEN, func.count().label("n"))
+    .join_from(edges, tasks, tasks.c.key == edges.c.downstream)
     .where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0)
     .group_by(edges.c.downstream)
 )
@@ -163,23 +194,19 @@ _COUNT_DOWN = Statement(
 _SATISFY = Statement(
     update(edges).where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0).values(satisfied=1)
 )
-_FREE = Statement(
-    select(tasks.c.key, tasks.c.id).where(
-        tasks.c.key.in_(KEYS), tasks.c.unmet == 0, tasks.c.state == TaskState.WAITING
-    )
-)
+_MET = Statement(select(*_SEEN).where(tasks.c.key.in_(KEYS), tasks.c.unmet == 0))
 
 
 def block_dependents(tx: Transaction, ended: Iterable[int], now: float) -> None:
     """Block all that waits, directly or not, for tasks that ended without completing."""
     waiting = downstream(tx, ended, TaskState.WAITING)
-    move(tx, [Move(task, Event.BLOCK) for task in waiting], now)
+    move_from_there(tx, dict.fromkeys(waiting, Event.BLOCK), now)
 
 
 def unblock_dependents(tx: Transaction, restored: Iterable[int], now: float) -> None:
     """Let what `restored` blocked wait again, unless something else still blocks it."""
     freed = downstream(tx, restored, TaskState.BLOCKED)
-    move(tx, [Move(task, Event.UNBLOCK) for task in freed], now)
+    move_from_there(tx, dict.fromkeys(freed, Event.UNBLOCK), now)
     block_where_hopeless(tx, freed, now)
 
 
@@ -223,7 +250,7 @@ def wait_again(tx: Transaction, among: ColumnElement[bool], now: float) -> None:
     if not stale:
         return
     claimable = sorted({row.downstream for row in stale if row.state in CLAIMABLE})
-    move(tx, [Move(task, Event.HOLD) for task in claimable], now)
+    move_from_there(tx, dict.fromkeys(claimable, Event.HOLD), now)
     _UNSATISFY.run_many(tx, [{"up": row.upstream, "down": row.downstream} for row in stale])
     _COUNT_UP.run_many(tx, [{"task": row.downstream} for row in stale])
     block_where_hopeless(tx, claimable, now)

@@ -53,13 +53,13 @@ def active_for(tx: Transaction, labels: Collection[str]) -> int:
 
 def claimable_for(tx: Transaction, labels: Collection[str]) -> int:
     """Count the tasks that a worker with these labels could claim now, slots of running ones aside."""
-    rows = _CLAIMABLE_COUNTS.run(tx).all()
+    rows = _CLAIMABLE_COUNTS.run(tx)
     return sum(row.n for row in rows if set(json.loads(row.requirements)) <= set(labels))
 
 
 def workers_alive(tx: Transaction) -> int:
     """Count the workers that nobody has seen end."""
-    return int(_WORKERS_ALIVE.run(tx).scalar_one())
+    return int(_WORKERS_ALIVE.value(tx))
 
 
 _CLAIMABLE_COUNTS = Statement(
@@ -113,12 +113,12 @@ def knows_task(tx: Transaction, task: str) -> bool | None:
 
 def open_claims(tx: Transaction, worker: int) -> list[Claim]:
     """Return the claims that an incarnation holds."""
-    return [Claim(*tuple(row)) for row in _CLAIMS_OF.run(tx, worker=worker)]
+    return [Claim(*row) for row in _CLAIMS_OF.run(tx, worker=worker)]
 
 
 def claims_on(tx: Transaction, keys: Collection[int]) -> list[Claim]:
     """Return the claims that are open on some tasks."""
-    return [Claim(*tuple(row)) for row in _CLAIMS_ON.run_for(tx, keys)]
+    return [Claim(*row) for row in _CLAIMS_ON.run_for(tx, keys)]
 
 
 _CLAIMS = (

@@ -4,12 +4,13 @@ SQLAlchemy finds its compiled form of a statement anew at each execution, which 
 takes to run it. Here that is done once, and what is done for many rows is one call.
 """
 
+from collections import namedtuple
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Executable, bindparam
+from sqlalchemy import Executable, bindparam
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 
@@ -24,6 +25,9 @@ _KEYS: Final = "keys"
 KEYS: Final[BindParameter[Any]] = bindparam(_KEYS, expanding=True)
 _DIALECT: Final = dialect(paramstyle="named")
 
+#: A row of a result, with its columns as attributes.
+Row = Any
+#: A row of parameters. Words are plain `str`: of its subclasses SQLite's driver asks how to adapt them.
 Values = Mapping[str, object]
 
 
@@ -38,6 +42,7 @@ class Statement:
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
+        self._row: Any = None
 
     @cached_property
     def _compiled(self) -> tuple[str, dict[str, object]]:
@@ -46,10 +51,15 @@ class Statement:
         given = {name: value for name, value in compiled.params.items() if value is not None}
         return str(compiled), given
 
-    def run(self, tx: Transaction, **values: object) -> CursorResult[Any]:
-        """Execute it once."""
+    def run(self, tx: Transaction, **values: object) -> list[Row]:
+        """Execute it once; return its rows."""
         sql, given = self._compiled
-        return tx.connection.exec_driver_sql(sql, {**given, **values})
+        return self._rows(tx, sql, given | values)
+
+    def value(self, tx: Transaction, **values: object) -> Any:
+        """Execute it once; return the first column of its first row, None if there is none."""
+        rows = self.run(tx, **values)
+        return rows[0][0] if rows else None
 
     def run_many(self, tx: Transaction, rows: Sequence[Values]) -> int:
         """Execute it once for each row of parameters; return how many rows of the table changed."""
@@ -58,16 +68,22 @@ class Statement:
         sql, given = self._compiled
         if given:
             rows = [{**given, **row} for row in rows]
-        return tx.connection.exec_driver_sql(sql, rows).rowcount
+        return tx.driver.executemany(sql, rows).rowcount
 
-    def run_for(self, tx: Transaction, keys: Collection[int], **values: object) -> list[Any]:
+    def run_for(self, tx: Transaction, keys: Collection[int], **values: object) -> list[Row]:
         """Execute it for lists of keys; return the rows of all."""
-        found: list[Any] = []
+        found: list[Row] = []
         for sql, given in self._parts(keys):
-            result = tx.connection.exec_driver_sql(sql, {**given, **values})
-            if result.returns_rows:
-                found += result.all()
+            found += self._rows(tx, sql, given | values)
         return found
+
+    def _rows(self, tx: Transaction, sql: str, values: dict[str, object]) -> list[Row]:
+        cursor = tx.driver.execute(sql, values)
+        if cursor.description is None:
+            return []
+        if self._row is None:
+            self._row = namedtuple("Row", [name for name, *_ in cursor.description])  # type: ignore[misc]  # known when it runs
+        return list(map(self._row._make, cursor))
 
     def _parts(self, keys: Collection[int]) -> Iterator[tuple[str, dict[str, object]]]:
         sql, given = self._compiled
@@ -75,8 +91,11 @@ class Statement:
         while part := list(islice(rest, MANY)):
             length = next(length for length in _LENGTHS if length >= len(part))
             part += part[-1:] * (length - len(part))
-            named = {f"key{n}": key for n, key in enumerate(part)}
-            listed = sql.replace(
-                f"__[POSTCOMPILE_{_KEYS}]", ", ".join(f":{name}" for name in named)
-            )
-            yield listed, given | named
+            yield self._listed(sql, length), given | dict(zip(_NAMES, part, strict=False))
+
+    def _listed(self, sql: str, length: int) -> str:
+        return sql.replace(f"__[POSTCOMPILE_{_KEYS}]", _LISTS[length])
+
+
+_NAMES: Final = tuple(f"key{number}" for number in range(MANY))
+_LISTS: Final = {length: ", ".join(f":{name}" for name in _NAMES[:length]) for length in _LENGTHS}

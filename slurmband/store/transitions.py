@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    Row,
     bindparam,
     column,
     func,
@@ -34,11 +33,12 @@ from slurmband.store.moves import (
     chunks,
     free_dependents,
     move,
+    move_from_there,
     states_of,
     wait_again,
 )
 from slurmband.store.schema import attempts, edges, revisions, task_counts, tasks, workflows
-from slurmband.store.statements import KEYS, Statement
+from slurmband.store.statements import KEYS, Row, Statement
 
 # --- claim --------------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ def claim(
     list of Claim
         Highest priority first, then in the order of the graph; empty where nothing is ready.
     """
-    found: list[Row[Any]] = []
+    found: list[Row] = []
     for requirements in _eligible(tx, labels):
         found += _CLAIMABLE.run(tx, requirements=requirements, worker=worker, limit=limit)
     found.sort(key=lambda row: (-row.priority, row.key))
@@ -75,14 +75,14 @@ def claim(
 
 def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
     """Return the requirement sets in this band that `labels` satisfy."""
-    known = _REQUIREMENTS.run(tx).scalars()
+    known = [row.requirements for row in _REQUIREMENTS.run(tx)]
     return [text for text in known if set(json.loads(text)) <= set(labels)]
 
 
-def _open(tx: Transaction, chosen: Sequence[Row[Any]], worker: int, now: float) -> list[Claim]:
+def _open(tx: Transaction, chosen: Sequence[Row], worker: int, now: float) -> list[Claim]:
     if not chosen:
         return []
-    first = (_LAST_ATTEMPT.run(tx).scalar_one_or_none() or 0) + 1
+    first = (_LAST_ATTEMPT.value(tx) or 0) + 1
     claims = [
         Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row), bool(row.awaited))
         for attempt, row in enumerate(chosen, first)
@@ -104,14 +104,18 @@ def _open(tx: Transaction, chosen: Sequence[Row[Any]], worker: int, now: float) 
             for held, row in zip(claims, chosen, strict=True)
         ],
     )
-    move(tx, [Move(held.task_key, Event.CLAIM, worker, held.attempt) for held in claims], now)
+    steps = [
+        Move(row.key, TaskState(row.state), Event.CLAIM, worker, held.attempt, row.fingerprint)
+        for held, row in zip(claims, chosen, strict=True)
+    ]
+    move(tx, steps, now)
     return claims
 
 
-def _slot(tx: Transaction, row: Row[Any]) -> int:
+def _slot(tx: Transaction, row: Row) -> int:
     if row.max_parallel_workers == 1:
         return 0
-    taken = set(_TAKEN_SLOTS.run(tx, task=row.key).scalars())
+    taken = {row.slot for row in _TAKEN_SLOTS.run(tx, task=row.key)}
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
@@ -137,6 +141,7 @@ _CLAIMABLE = Statement(
         tasks.c.priority,
         tasks.c.max_parallel_workers,
         tasks.c.attempts,
+        tasks.c.state,
         tasks.c.fingerprint,
         select(edges).where(edges.c.upstream == tasks.c.key).exists().label("awaited"),
     )
@@ -226,7 +231,9 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
         tallies.append(_tallied(row, tally, ending.outcome, attempt.fingerprint))
         event = event_after(ending.outcome, tally)
         if event is not None:
-            steps.append(Move(row.key, event, attempt.worker, held.attempt, attempt.fingerprint))
+            of = attempt.fingerprint or row.fingerprint
+            was = TaskState(row.state)
+            steps.append(Move(row.key, was, event, attempt.worker, held.attempt, of))
         if event is Event.COMPLETE and _is_outdated(row, tallies[-1]["of"]):
             outdated.append(row.key)
     _TALLY.run_many(tx, tallies)
@@ -238,7 +245,7 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
 
 def close_attempts(
     tx: Transaction, reports: Sequence[tuple[Claim, Ending]], now: float
-) -> dict[int, Row[Any]]:
+) -> dict[int, Row]:
     """End those of some attempts that are open; this is the fence all reports pass.
 
     Returns
@@ -251,7 +258,7 @@ def close_attempts(
     endings = [
         {
             "attempt": held.attempt,
-            "as": ending.outcome,
+            "as": ending.outcome.value,
             "why": ending.reason,
             "told": ending.error,
             "at": now,
@@ -264,7 +271,7 @@ def close_attempts(
     return found
 
 
-def _tally(row: Row[Any], outcome: Outcome) -> Tally:
+def _tally(row: Row, outcome: Outcome) -> Tally:
     """Count this end, and return what the task has behind it now."""
     return Tally(
         row.still_open,
@@ -276,9 +283,7 @@ def _tally(row: Row[Any], outcome: Outcome) -> Tally:
     )
 
 
-def _tallied(
-    row: Row[Any], tally: Tally, outcome: Outcome, fingerprint: str | None
-) -> dict[str, Any]:
+def _tallied(row: Row, tally: Tally, outcome: Outcome, fingerprint: str | None) -> dict[str, Any]:
     completed = outcome is Outcome.COMPLETED
     # After a completion, or with a budget spent, nobody joins who is still in it.
     joinable = tally.open_attempts and not tally.completed and not tally.spent
@@ -292,7 +297,7 @@ def _tallied(
     }
 
 
-def _is_outdated(row: Row[Any], fingerprint: str | None) -> bool:
+def _is_outdated(row: Row, fingerprint: str | None) -> bool:
     """Whether a completion that is just recorded is of another fingerprint than is wanted."""
     known = None not in (row.fingerprint, fingerprint)
     return bool(known and fingerprint != row.fingerprint and row.compared)
@@ -338,6 +343,7 @@ _END = Statement(
 _BEFORE = Statement(
     select(
         tasks.c.key,
+        tasks.c.state,
         tasks.c.max_parallel_workers,
         tasks.c.completions,
         tasks.c.failures,
@@ -383,7 +389,7 @@ def invalidate(tx: Transaction, outdated: Sequence[int], *, now: float) -> None:
     """Let completed tasks run again; what has not started yet waits for them again."""
     if outdated:
         begin_new_round(tx, outdated)
-        move(tx, [Move(task, Event.INVALIDATE) for task in outdated], now)
+        move_from_there(tx, dict.fromkeys(outdated, Event.INVALIDATE), now)
         wait_again(tx, true(), now)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from slurmband.domain.attempts import Claim, Ending
-from slurmband.domain.states import Event
+from slurmband.domain.states import Event, TaskState
 from slurmband.errors import InvariantBroken
 from slurmband.store import interventions, moves, queries, transitions
 from tests.store.builders import FAILED, RELEASED, Bench, names, task
@@ -102,7 +102,7 @@ def test_a_task_that_is_no_longer_claimable_is_not_claimed_by_halves(bench: Benc
 
     def claim_what_is_taken() -> None:
         with bench.store.transaction() as tx:
-            found = tx.connection.exec_driver_sql("SELECT * FROM tasks").all()
+            found = tx.connection.exec_driver_sql("SELECT *, 0 AS awaited FROM tasks").all()
             transitions._open(tx, found, alice.key, 3.0)
 
     with pytest.raises(InvariantBroken):
@@ -142,7 +142,7 @@ def test_a_task_moves_only_along_an_edge_of_the_table(bench: Bench) -> None:
     bench.register(task("bake"))
 
     with pytest.raises(InvariantBroken, match="no edge for free"), bench.store.transaction() as tx:
-        moves.move(tx, [moves.Move(1, Event.FREE)], 1.0)
+        moves.move(tx, [moves.Move(1, TaskState.READY, Event.FREE)], 1.0)
 
 
 def test_nothing_waits_for_a_task_that_was_handed_back_since_the_graph_has_it_no_longer(
