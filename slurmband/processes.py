@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,17 @@ PROC: Final = Path("/proc")
 
 def identify(pid: int | None = None, *, proc: Path = PROC) -> ProcessIdentity:
     """Name a process of this machine (this one by default)."""
-    pid = os.getpid() if pid is None else pid
+    if pid is None and proc == PROC:
+        return _identify_once(os.getpid())
+    return _identify(os.getpid() if pid is None else pid, proc)
+
+
+@lru_cache(maxsize=1)
+def _identify_once(pid: int) -> ProcessIdentity:
+    return _identify(pid, PROC)
+
+
+def _identify(pid: int, proc: Path) -> ProcessIdentity:
     state_and_start = _stat(pid, proc)
     return ProcessIdentity(
         host=socket.gethostname(),

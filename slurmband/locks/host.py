@@ -116,7 +116,8 @@ class HostLock:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        if os.pread(descriptor, 512, 0) == _signature():
+        signed = os.pread(descriptor, 512, 0)
+        if signed and signed == _signature():
             raise held_twice(str(self.file))
         if timeout is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

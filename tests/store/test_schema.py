@@ -133,10 +133,9 @@ def test_a_claim_is_one_question_to_one_index(bench: Bench, store: Store) -> Non
     assert first == "SEARCH tasks USING INDEX idx_claim (requirements=?)"
     # Of a task that several may run at once it is asked whether this worker is in it; and of each
     # whether others depend on it.
-    assert sorted(step.partition(" (")[0] for step in others if "SUBQUERY" not in step) == [
-        "SEARCH attempts USING INDEX idx_open_attempts",
-        "SEARCH edges USING PRIMARY KEY",
-    ]
+    on_attempts, on_edges = sorted(step for step in others if "SUBQUERY" not in step)
+    assert on_attempts.startswith("SEARCH attempts USING INDEX")
+    assert on_edges.startswith("SEARCH edges USING PRIMARY KEY")
 
 
 def test_no_question_of_a_round_reads_a_table_from_end_to_end(bench: Bench, store: Store) -> None:
