@@ -1,0 +1,90 @@
+"""How many tasks a worker takes, and how long its reports may wait: by what a round costs."""
+
+import pytest
+
+from slurmband.domain.pace import LONGEST, MOST, Pace, share
+
+pytestmark = pytest.mark.unit
+
+
+def learned(*, task: float, round_: float, rounds: int = 20) -> Pace:
+    """Return the pace of a worker that got all it wanted for a while."""
+    pace = Pace()
+    for _ in range(rounds):
+        pace.asked(round_, pace.want())
+        pace.ran(task)
+    return pace
+
+
+def test_a_worker_that_knows_nothing_takes_one_task_and_reports_at_once() -> None:
+    pace = Pace()
+
+    assert (pace.want(), pace.patience(awaited=False)) == (1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "round_", "want"),
+    [
+        (60.0, 0.003, 1),
+        (1.0, 0.003, 1),
+        (1.0, 0.05, 1),
+        (1.0, 0.1, 2),
+        (0.1, 0.1, 20),
+        (0.0, 0.01, MOST),
+    ],
+)
+def test_rounds_stay_a_small_part_of_the_work(task: float, round_: float, want: int) -> None:
+    assert learned(task=task, round_=round_).want() == want
+
+
+def test_from_one_task_it_doubles_at_most_each_time() -> None:
+    pace, wants = Pace(), []
+    for _ in range(6):
+        wants.append(pace.want())
+        pace.asked(0.01, wants[-1])
+        pace.ran(0.0001)
+
+    assert wants == [1, 2, 4, 8, 16, 32]
+
+
+def test_who_got_less_than_it_wanted_wants_no_more_than_twice_that() -> None:
+    pace = learned(task=0.0001, round_=0.01)
+
+    pace.asked(0.01, 3)
+
+    assert pace.want() == 6
+
+
+def test_a_round_that_gave_nothing_says_nothing_of_how_much_to_take() -> None:
+    pace = learned(task=0.0001, round_=0.01)
+
+    pace.asked(0.01, 0)
+
+    assert pace.want() == MOST
+
+
+def test_long_tasks_after_short_ones_are_soon_taken_one_at_a_time() -> None:
+    pace = learned(task=0.0001, round_=0.01)
+
+    pace.ran(10.0)
+
+    assert pace.want() == 1
+
+
+def test_what_others_wait_for_is_reported_sooner() -> None:
+    pace = learned(task=0.001, round_=0.01)
+
+    assert pace.patience(awaited=True) == pytest.approx(0.04)
+    assert pace.patience(awaited=False) == pytest.approx(0.2)
+
+
+def test_no_report_waits_for_ever_however_slow_the_rounds_are() -> None:
+    assert learned(task=1.0, round_=100.0).patience(awaited=False) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("ready", "workers", "fair"),
+    [(0, 4, 1), (1, 4, 1), (4, 4, 1), (5, 4, 2), (1000, 4, 250), (7, 0, 7)],
+)
+def test_nobody_takes_more_than_a_fair_share(ready: int, workers: int, fair: int) -> None:
+    assert share(ready, workers) == fair
