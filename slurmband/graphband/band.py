@@ -21,6 +21,7 @@ from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failu
 from slurmband.graphband.growth import GrowingLoop
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
+from slurmband.graphband.opening import open_patiently
 from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.plain import PlainLoop, in_order
 from slurmband.graphband.rounds import Round
@@ -421,12 +422,15 @@ class Graphband(Generic[T]):
     def store(self) -> Store:
         """The database; opened, and made where there is none, when first asked for."""
         if self._store is None:
-            self._store = Store(
-                self.options.db,
-                mode=self.options.mode,
-                create=True,
-                db_lock=self._db_lock,
-                lock_patience=self.options.lock_patience,
+            self._store = open_patiently(
+                lambda: Store(
+                    self.options.db,
+                    mode=self.options.mode,
+                    create=True,
+                    db_lock=self._db_lock,
+                    lock_patience=self.options.lock_patience,
+                ),
+                self._clock,
             )
         return self._store
 

@@ -100,6 +100,8 @@ class Store:
     DatabaseRefused
         If the file is no database of slurmband, was written by a newer one, or must not be reached
         in this mode from here.
+    DatabaseFault
+        If it cannot be read or written now.
     """
 
     def __init__(
@@ -119,16 +121,17 @@ class Store:
         self._lock_patience = lock_patience
         self._busy_timeout = busy_timeout
         path = self.layout.database
-        if not create and not (is_there(path) or generations.is_band(self.layout)):
-            raise DatabaseMissing(str(path))
-        self.mount = find_mount(path)
-        kept = kept_mode(path)
-        self.mode = choose(path, forced=mode, kept=kept, mount=self.mount)
         self._kept: Connection | None = None
-        make(self.layout, self.mode, patience=lock_patience)
-        if kept is None:  # somebody else may have been quicker, with another mode
-            choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
-        self._open_for_this_process()
+        with self._faults_named():
+            if not create and not (is_there(path) or generations.is_band(self.layout)):
+                raise DatabaseMissing(str(path))
+            self.mount = find_mount(path)
+            kept = kept_mode(path)
+            self.mode = choose(path, forced=mode, kept=kept, mount=self.mount)
+            make(self.layout, self.mode, patience=lock_patience)
+            if kept is None:  # somebody else may have been quicker, with another mode
+                choose(path, forced=self.mode, kept=kept_mode(path), mount=self.mount)
+            self._open_for_this_process()
         self._prepare()
 
     @contextmanager

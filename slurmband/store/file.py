@@ -97,6 +97,8 @@ def _application_id(path: Path) -> int:
         time.sleep(wait)
     try:
         return _read_application_id(path)
+    except sqlite3.OperationalError:  # it may be one, and cannot be read now
+        raise
     except sqlite3.DatabaseError as error:
         raise DatabaseRefused(
             f"{path} is no SQLite database ({error}). Name another file by --db or SLURMBAND_DB."

@@ -1,11 +1,22 @@
 """The folder and the file of a database, made where there are none, by one process at a time."""
 
+import errno
+from typing import Final
+
 from slurmband.errors import DatabaseRefused
 from slurmband.locks.generations import making
 from slurmband.store import generations
 from slurmband.store.file import is_there, make_file
 from slurmband.store.layout import Layout
 from slurmband.store.modes import Mode
+
+#: Errors that another try will meet as well.
+_LASTING: Final = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+        *(errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+    }
+)
 
 
 def make(layout: Layout, mode: Mode, *, patience: float) -> None:
@@ -30,6 +41,8 @@ def make(layout: Layout, mode: Mode, *, patience: float) -> None:
                 if not _is_made(layout, mode):
                     _make_file(layout, mode)
     except OSError as error:
+        if error.errno not in _LASTING:
+            raise
         raise DatabaseRefused(
             f"cannot write beside {layout.database} ({error.strerror}). "
             "Choose a directory that you may write to, by --db or SLURMBAND_DB."
@@ -43,7 +56,7 @@ def _is_made(layout: Layout, mode: Mode) -> bool:
 
 
 def _make_file(layout: Layout, mode: Mode) -> None:
-    if is_there(layout.database):  # a plain file, where there should be a link
+    if is_there(layout.database) and not layout.database.is_symlink():  # where a link should be
         generations.adopt(layout)
         return
     layout.set_aside()  # of a band whose database was deleted
