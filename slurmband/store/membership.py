@@ -7,7 +7,7 @@ through the same fence as everybody.
 import json
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.processes import ProcessIdentity
@@ -16,6 +16,7 @@ from slurmband.errors import WorkerAlive, WorkerLost, WorkerMoved
 from slurmband.store import growth, queries, transitions
 from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import WORKFLOW, elements, submissions, workers
+from slurmband.store.statements import Statement
 
 #: What a lost worker's journal says of its attempts: by attempt id, None for begun and not ended.
 Journal = Mapping[int, Ending | None]
@@ -94,13 +95,16 @@ def _note_element(tx: Transaction, element: Element) -> None:
 
 def check_alive(tx: Transaction, worker: Worker) -> None:
     """Raise `WorkerLost` if this incarnation was judged lost; it may not claim any more."""
-    row = tx.connection.execute(
-        select(workers.c.status, workers.c.reason).where(workers.c.key == worker.key)
-    ).one_or_none()
-    if row is None:
+    rows = _STATUS.run(tx, worker=worker.key)
+    if not rows:
         raise WorkerLost(worker.name, "a backup was brought back, and is older than this worker")
-    if row.status != WorkerStatus.ALIVE:
-        raise WorkerLost(worker.name, row.reason)
+    if rows[0].status != WorkerStatus.ALIVE:
+        raise WorkerLost(worker.name, rows[0].reason)
+
+
+_STATUS = Statement(
+    select(workers.c.status, workers.c.reason).where(workers.c.key == bindparam("worker"))
+)
 
 
 def leave(tx: Transaction, worker: Worker, reason: Reason, *, now: float) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, or_, select
+from sqlalchemy import RowMapping, Select, bindparam, func, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -31,9 +31,8 @@ from slurmband.store.statements import KEYS, Statement
 def counts(tx: Transaction) -> dict[TaskState, int]:
     """Count the tasks in each state; every state is there."""
     found = dict.fromkeys(TaskState, 0)
-    query = select(task_counts.c.state, func.sum(task_counts.c.n)).group_by(task_counts.c.state)
-    for state, n in tx.connection.execute(query):
-        found[TaskState(state)] = int(n)
+    for row in _TASK_COUNTS.run(tx):
+        found[TaskState(row.state)] += row.n
     return found
 
 
@@ -42,19 +41,18 @@ def active_for(tx: Transaction, labels: Collection[str]) -> int:
 
     While the graph grows, one more stands for those that are to come.
     """
-    query = select(task_counts.c.requirements, func.sum(task_counts.c.n)).where(
-        task_counts.c.state.in_(ACTIVE)
-    )
-    rows = tx.connection.execute(query.group_by(task_counts.c.requirements))
-    known = sum(n for requirements, n in rows if set(json.loads(requirements)) <= set(labels))
-    growing = tx.connection.execute(select(workflows.c.growing)).scalar_one_or_none()
-    return int(known) + (growing or 0)
+    return _count_for(tx, labels, ACTIVE) + (_GROWING.value(tx) or 0)
 
 
 def claimable_for(tx: Transaction, labels: Collection[str]) -> int:
     """Count the tasks that a worker with these labels could claim now, slots of running ones aside."""
-    rows = _CLAIMABLE_COUNTS.run(tx)
-    return sum(row.n for row in rows if set(json.loads(row.requirements)) <= set(labels))
+    return _count_for(tx, labels, CLAIMABLE)
+
+
+def _count_for(tx: Transaction, labels: Collection[str], states: Collection[str]) -> int:
+    offered = frozenset(labels)
+    rows = (row for row in _TASK_COUNTS.run(tx) if row.state in states)
+    return sum(row.n for row in rows if frozenset(json.loads(row.requirements)) <= offered)
 
 
 def workers_alive(tx: Transaction) -> int:
@@ -62,11 +60,8 @@ def workers_alive(tx: Transaction) -> int:
     return int(_WORKERS_ALIVE.value(tx))
 
 
-_CLAIMABLE_COUNTS = Statement(
-    select(task_counts.c.requirements, task_counts.c.n).where(
-        or_(*(task_counts.c.state == state for state in sorted(CLAIMABLE)))
-    )
-)
+_TASK_COUNTS = Statement(select(task_counts).where(task_counts.c.n > 0))
+_GROWING = Statement(select(workflows.c.growing))
 _WORKERS_ALIVE = Statement(
     select(func.count()).where(
         workers.c.workflow_id == WORKFLOW, workers.c.status == WorkerStatus.ALIVE
@@ -202,10 +197,16 @@ def _worker(row: RowMapping) -> Worker:
 def worker_counts(tx: Transaction) -> dict[WorkerStatus, int]:
     """Count the incarnations by status; every status is there."""
     found = dict.fromkeys(WorkerStatus, 0)
-    query = select(workers.c.status, func.count()).group_by(workers.c.status)
-    for status, n in tx.connection.execute(query):
-        found[WorkerStatus(status)] = int(n)
+    for row in _WORKER_COUNTS.run(tx):
+        found[WorkerStatus(row.status)] = row.n
     return found
+
+
+_WORKER_COUNTS = Statement(
+    select(workers.c.status, func.count().label("n")).group_by(
+        workers.c.workflow_id, workers.c.status
+    )
+)
 
 
 # --- listings: plain dictionaries, in the order and with the names that --json shows -------------
@@ -333,7 +334,10 @@ def worker_rows(tx: Transaction) -> list[dict[str, Any]]:
 
 def newest_event(tx: Transaction) -> int:
     """Return the sequence number of the newest event; 0 before the first."""
-    return tx.connection.execute(select(func.max(events.c.sequence))).scalar_one() or 0
+    return _NEWEST_EVENT.value(tx) or 0
+
+
+_NEWEST_EVENT = Statement(select(func.max(events.c.sequence)))
 
 
 def event_rows(
