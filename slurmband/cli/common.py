@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -57,6 +57,10 @@ def make_store(database: str, *, mode: str | None = None, create: bool = True) -
     )
 
 
+#: How much of a list is shown in a table: a worker may hold a hundred short tasks.
+IN_A_CELL: Final = 4
+
+
 def show(
     rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, table_format: str
 ) -> None:
@@ -90,7 +94,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "-"
+        more = f" and {len(value) - IN_A_CELL} more" if len(value) > IN_A_CELL else ""
+        return ", ".join(map(str, value[:IN_A_CELL])) + more or "-"
     return str(value)
 
 

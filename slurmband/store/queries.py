@@ -320,7 +320,8 @@ def worker_rows(tx: Transaction) -> list[dict[str, Any]]:
     rows = _dicts(tx, query)
     holding: dict[int, list[str]] = {}
     held = select(attempts.c.worker, tasks.c.id).join_from(attempts, tasks)
-    for worker, task in tx.connection.execute(held.where(attempts.c.outcome.is_(None))):
+    held = held.where(attempts.c.outcome.is_(None)).order_by(attempts.c.id)
+    for worker, task in tx.connection.execute(held):
         holding.setdefault(worker, []).append(task)
     done = select(attempts.c.worker, func.count()).where(attempts.c.outcome == "completed")
     per_worker = tx.connection.execute(done.group_by(attempts.c.worker)).all()
