@@ -1,4 +1,4 @@
-"""What each worker process notes by its own clock, and the gate at which all of them wait for each other.
+"""What each worker process notes by its own clock, and the gate at which all wait for each other.
 
 It runs in the environments of the peers, too, and so needs nothing but Python.
 """
@@ -71,7 +71,8 @@ class Marks:
 
     def write(self) -> None:
         """Leave the notes behind."""
-        before, after = self._at_gate.split(), self._at_last.split()
+        before = self._at_gate.split()
+        after = self._at_last.split() if self._ended else before
         notes = {
             "passed": self._passed,
             "began": self._began,

@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what SLURM or slurmband would read, and with this code."""
+    """Return this process's environment, without what SLURM or slurmband would read."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -39,7 +39,12 @@ class Place(Protocol):
         """Write a file so that all workers see it."""
 
     def start(
-        self, number: int, command: Sequence[str], folder: Path, environ: Mapping[str, str], log: Path
+        self,
+        number: int,
+        command: Sequence[str],
+        folder: Path,
+        environ: Mapping[str, str],
+        log: Path,
     ) -> "subprocess.Popen[str]":
         """Start worker process `number` in the background, its output in a log."""
 
@@ -48,7 +53,7 @@ class Place(Protocol):
 
 
 class Here:
-    """This machine.
+    """The machine itself.
 
     Parameters
     ----------
@@ -81,7 +86,7 @@ class Here:
             return subprocess.Popen(
                 command,
                 cwd=folder,
-                env=clean_environment() | environ,
+                env={**clean_environment(), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -99,7 +104,7 @@ class Here:
         done = subprocess.run(
             command,
             cwd=folder,
-            env=clean_environment() | environ,
+            env={**clean_environment(), **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -107,7 +112,7 @@ class Here:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+        return str(done.stdout)
 
 
 class Nodes:
@@ -134,7 +139,12 @@ class Nodes:
         self._cluster.write(file, text)
 
     def start(
-        self, number: int, command: Sequence[str], folder: Path, environ: Mapping[str, str], log: Path
+        self,
+        number: int,
+        command: Sequence[str],
+        folder: Path,
+        environ: Mapping[str, str],
+        log: Path,
     ) -> "subprocess.Popen[str]":
         """Start a process in the node whose turn it is."""
         node = self._cluster.nodes[number % len(self._cluster.nodes)]

@@ -1,7 +1,7 @@
 """The graph that the environment names, as a workflow file of slurmband.
 
-First come as many gates as there are workers. They have the highest priority, and who is in one stays there
-until all are: so each worker takes one, and each has joined before any task of the graph is claimed.
+First come as many gates as there are workers. They have the highest priority, and who is in one stays
+there until all are: so each worker takes one, and has joined before a task of the graph is claimed.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """A bare SQLite program that does per task what slurmband must, and nothing else: the floor.
 
 It reports behind a fence, frees the dependents by counters, claims by an index and writes two rows of
-history, under one lock of this machine. It has no heartbeat, no reaper, no journal, and trusts everybody.
+history, under one lock of this machine. It has no heartbeat, reaper or journal, and trusts everybody.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from benchmarks.places import Place
 from benchmarks.runners import Run, gated
 
 HOW: Final = (
-    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is filling the "
-    "database and starting processes until each has opened it."
+    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is "
+    "filling the database and starting processes until each has opened it."
 )
 SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
@@ -34,7 +34,9 @@ CREATE TABLE attempts (
     ended_at REAL, outcome TEXT
 );
 CREATE UNIQUE INDEX one_claim ON attempts (task) WHERE outcome IS NULL;
-CREATE TABLE history (id INTEGER PRIMARY KEY, task INTEGER NOT NULL, event TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY, task INTEGER NOT NULL, event TEXT NOT NULL, at REAL NOT NULL
+);
 CREATE INDEX history_of ON history (task);
 """
 #: Seconds to wait when nothing is ready and others are at work.

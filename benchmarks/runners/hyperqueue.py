@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +11,10 @@ from benchmarks.places import Place
 from benchmarks.runners import Run
 
 HOW: Final = (
-    "By the submitting program's clock, from the submission of the whole graph to a server whose workers had done a "
-    "task each, to a file that a further task makes, which depends on all (its client looks once a second only). Its tasks are programs: `true`, or `sleep`. Server and workers are threads "
-    "of the one process, as its Python package starts them."
+    "By the submitting program's clock, from the submission of the whole graph to a server whose "
+    "workers had done a task each, to a file that one more task makes, which depends on all others: its "
+    "client looks only once a second. Its tasks are programs, `true` or `sleep`. Server and workers are "
+    "threads of one process, as its Python package starts them."
 )
 
 
@@ -78,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

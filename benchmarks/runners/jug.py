@@ -8,9 +8,9 @@ from benchmarks.places import ROOT, Place
 from benchmarks.runners import Run, gated
 
 HOW: Final = (
-    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is starting "
-    "`jug execute` processes until each is in a task that waits for the others. Its wait between two looks for "
-    "tasks is 0.05 s (12 s by default)."
+    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is "
+    "starting `jug execute` processes until each is in a task that waits for the others. Between two "
+    "looks for tasks it waits 0.05 s (12 s by default)."
 )
 
 

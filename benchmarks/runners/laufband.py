@@ -1,7 +1,6 @@
 """laufband 0.2.1, from which slurmband stems: the same loop in several processes."""
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -11,8 +10,9 @@ from benchmarks.places import Place
 from benchmarks.runners import Run, gated
 
 HOW: Final = (
-    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is starting "
-    "processes until each is in a task that waits for the others. Budgets are 2, since 0 and 1 both mean none."
+    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is "
+    "starting processes until each is in a task that waits for the others. Its budgets are 2, since 0 "
+    "and 1 both mean none."
 )
 
 
@@ -61,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

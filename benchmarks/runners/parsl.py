@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from benchmarks.places import Place
 from benchmarks.runners import Run
 
 HOW: Final = (
-    "By the submitting program's clock, from its first submission, when all workers had done a task already, to the "
-    "last result: submitting is a part of what Parsl does per task. No encryption, no monitoring."
+    "By the submitting program's clock, from its first submission, when all workers had done a task "
+    "already, to the last result: submitting is a part of what Parsl does per task. No encryption, no "
+    "monitoring."
 )
 
 
@@ -111,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,8 +12,9 @@ from benchmarks.places import ROOT, Place
 from benchmarks.runners import Run, gated
 
 HOW = (
-    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is registering "
-    "the graph and starting `slurmband work` processes until each has claimed a task that waits for the others."
+    "By the workers' clocks, from the first that may claim to the end of the last task. Start-up is "
+    "registering the graph and starting `slurmband work` processes until each has claimed a task that "
+    "waits for the others."
 )
 COMMAND = (sys.executable, "-m", "slurmband")
 WORKFLOW = ROOT / "benchmarks" / "workflow.py"

@@ -1,0 +1,101 @@
+"""Tasks per second that do nothing, beside every peer, with and without dependencies."""
+
+from typing import Final
+
+from benchmarks.figures import Figure, median, skipped
+from benchmarks.how import PYTHON_PEERS, How
+from benchmarks.runners import Run
+
+#: Seconds after which a peer's run is not repeated.
+LONG: Final = 20.0
+
+
+def measure(how: How) -> list[Figure]:
+    """Measure on two graphs: independent tasks, and a layered one with five dependencies each.
+
+    Parameters
+    ----------
+    how : How
+    """
+    size, workers = how.pick(1000, 40), how.pick(4, 2)
+    figures = [skipped("tasks per second", why, of=name) for name, why in how.missing.items()]
+    for each in (0, 5):
+        graph = f"layered:{size}:{each}"
+        runs = compete(how, graph, workers)
+        what = f"tasks per second, {size} tasks, {each} dependencies each, {workers} workers"
+        figures += compared(
+            what, {name: [r.tasks_per_second for r in rs] for name, rs in runs.items()}
+        )
+        figures += [
+            Figure(
+                what=f"seconds with start-up, {size} tasks, {each} dependencies each",
+                value=median([run.with_start_up for run in rs]),
+                unit="s",
+                of=name,
+                repeats=[run.with_start_up for run in rs],
+                better="less",
+                note=rs[0].how,
+            )
+            for name, rs in runs.items()
+        ]
+    return figures
+
+
+def compete(how: How, graph: str, workers: int) -> dict[str, list[Run]]:
+    """Let everybody run a graph by turns, so that what else the machine does hits all alike.
+
+    Parameters
+    ----------
+    how : How
+    graph : str
+    workers : int
+    """
+    runs: dict[str, list[Run]] = {name: [] for name in how.contenders}
+    for _ in how.repeats():
+        for name, run in how.contenders.items():
+            if runs[name] and runs[name][-1].with_start_up > LONG and name != "slurmband":
+                continue
+            with how.place() as (here, folder):
+                runs[name].append(run(here, graph, workers, folder))
+    return runs
+
+
+def compared(what: str, rates: dict[str, list[float]]) -> list[Figure]:
+    """Make figures of the rates, and the two ratios that count.
+
+    Parameters
+    ----------
+    what : str
+    rates : dict of str to list of float
+        Tasks per second of each repeat, by contender; slurmband is one.
+    """
+    medians = {name: median(values) for name, values in rates.items()}
+    ours = medians["slurmband"]
+    peers = [name for name in PYTHON_PEERS if name in medians]
+    best = max(peers, key=medians.__getitem__, default=None)
+    figures = [
+        Figure(
+            what=what,
+            value=medians[name],
+            unit="/s",
+            of=name,
+            repeats=values,
+            better="more",
+            target=medians[best] if best and name == "slurmband" else None,
+            ratio=medians[name] / ours,
+            ratio_to="slurmband",
+        )
+        for name, values in rates.items()
+    ]
+    for other, target in ((best, 1.0), ("bare SQLite", None)):
+        if other is not None:
+            figures.append(
+                Figure(
+                    what=f"{what}: ratio to {other}",
+                    value=ours / medians[other],
+                    unit="",
+                    better="more",
+                    target=target,
+                )
+            )
+    return figures
