@@ -56,6 +56,10 @@ def _measure(words: Sequence[str]) -> int:
         "--peers", type=Path, default=peers.FOLDER, help="environment of the peers; made if absent"
     )
     parser.add_argument("--no-peers", action="store_true", help="measure beside bare SQLite only")
+    parser.add_argument(
+        "--recorded", type=Path, nargs="+", default=[], help="recorded workflows, in WfFormat"
+    )
+    parser.add_argument("--scale", type=float, default=0.01, help="seconds per second of those")
     given = parser.parse_args(words)
     if unknown := set(given.names) - set(MEASURES):
         parser.error(f"no measure {', '.join(sorted(unknown))}: choose of {', '.join(MEASURES)}.")
@@ -69,6 +73,8 @@ def _measure(words: Sequence[str]) -> int:
         mode=given.mode,
         batch=given.batch,
         peers=given.peers.absolute(),
+        recorded=[file.resolve() for file in given.recorded],
+        scale=given.scale,
         missing=dict.fromkeys(peers.names(), "not asked for") if given.no_peers else missing,
     )
     return _run(given.names or list(MEASURES), how, given.out)
@@ -79,6 +85,7 @@ def _run(names: Sequence[str], how: How, out: Path) -> int:
     date = datetime.now(UTC).isoformat(timespec="seconds")
     results = Results(date, commit(), how.quick, describe(how.folder))
     broken = False
+    told: set[str] = set()
     for name in names:
         begun = time.monotonic()
         try:
@@ -86,6 +93,10 @@ def _run(names: Sequence[str], how: How, out: Path) -> int:
         except (CrewBroken, RuntimeError) as error:
             results.measures[name] = [skipped(name, str(error))]
             broken = True
+        for peer in set(how.broken) - told:
+            results.measures[name].append(skipped(name, how.broken[peer], of=peer))
+            told.add(peer)
+        results.runs = [run.as_dict() for run in how.runs]
         print(f"{name}: {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
         results.write(out)
     print((out / "results.md").read_text())

@@ -6,13 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from benchmarks import marks
-from benchmarks.places import Place
-
-#: Seconds after which a crew is given up.
-PATIENCE: Final = 3600.0
+from benchmarks.places import PATIENCE, Place
 
 
 class CrewBroken(Exception):

@@ -1,14 +1,16 @@
 """How to measure: how much, how often, where, and beside whom."""
 
+import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from benchmarks import peers
+from benchmarks.crew import CrewBroken
 from benchmarks.places import Here, Place
 from benchmarks.runners import Run, bare, hyperqueue, jug, laufband, parsl, slurmband
 
@@ -17,7 +19,8 @@ T = TypeVar("T")
 Contender = Callable[[Place, str, int, Path], Run]
 
 #: In Python, like slurmband.
-PYTHON_PEERS = ("laufband", "jug", "Parsl")
+PYTHON_PEERS: Final = ("laufband", "jug", "parsl")
+PEERS: Final = (*PYTHON_PEERS, "hyperqueue")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,14 @@ class How:
         The environment of the peers.
     missing : mapping of str to str
         Peers that cannot be run, and why.
+    recorded : sequence of Path
+        Recorded workflows, in WfFormat.
+    scale : float
+        Seconds per second of those.
+    runs : list of Run
+        All that were done.
+    broken : dict of str to str
+        Peers that failed, and how: they are not asked again.
     """
 
     folder: Path
@@ -48,6 +59,10 @@ class How:
     batch: int = 10
     peers: Path = peers.FOLDER
     missing: Mapping[str, str] = field(default_factory=dict)
+    recorded: Sequence[Path] = ()
+    scale: float = 0.01
+    runs: list[Run] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
 
     def pick(self, full: T, quick: T) -> T:
         """Return what this run is to take."""
@@ -68,31 +83,78 @@ class How:
         with tempfile.TemporaryDirectory(prefix="slurmband-benchmark-", dir=self.folder) as name:
             yield Here(Path(name)), Path(name) / "band"
 
+    def run(
+        self,
+        name: str,
+        contender: Contender,
+        graph: str,
+        workers: int,
+        where: tuple[Place, Path] | None = None,
+    ) -> Run | None:
+        """Run a graph once; None where a peer cannot.
+
+        Parameters
+        ----------
+        name : str
+        contender : callable
+        graph : str
+        workers : int
+        where : tuple of Place and Path, optional
+            By default here, in a fresh folder.
+
+        Raises
+        ------
+        CrewBroken, RuntimeError
+            If slurmband or the bare program cannot.
+        """
+        try:
+            with nullcontext(where) if where else self.place() as (place, folder):
+                run = contender(place, graph, workers, folder)
+        except (CrewBroken, RuntimeError, subprocess.SubprocessError) as error:
+            if name not in PEERS:
+                raise
+            self.broken[name] = f"it failed with {graph}: {error}"
+            return None
+        self.runs.append(run)
+        return run
+
+    def runs_of(
+        self, name: str, contender: Contender, graph: str, workers: int, most: int = 1000
+    ) -> list[Run]:
+        """Run a graph so often, at most `most` times; return the runs that there were."""
+        runs = [self.run(name, contender, graph, workers) for _ in self.repeats(most)]
+        return [run for run in runs if run is not None]
+
     @property
-    def ours(self) -> Contender:
-        """Slurmband as a contender."""
-        return partial(slurmband.run, environ=self.environ)
+    def own(self) -> dict[str, Contender]:
+        """Slurmband, and the bare program with one task per transaction."""
+        return {
+            "slurmband": partial(slurmband.run, environ=self.environ),
+            "bare SQLite": bare.run,
+        }
 
     @property
     def python_peers(self) -> dict[str, Contender]:
-        """Those peers in Python that are there."""
+        """Those peers in Python that are there and do not fail."""
         python = peers.python_of(self.peers)
         known: dict[str, Contender] = {
             "laufband": partial(laufband.run, python=python),
             "jug": partial(jug.run, python=python),
-            "Parsl": partial(parsl.run, python=python),
+            "parsl": partial(parsl.run, python=python),
         }
-        return {name: run for name, run in known.items() if name.lower() not in self.missing}
+        return {name: run for name, run in known.items() if self._there(name)}
+
+    def _there(self, name: str) -> bool:
+        return name not in self.missing and name not in self.broken
 
     @property
     def contenders(self) -> dict[str, Contender]:
         """Everybody who is there, slurmband first."""
         known: dict[str, Contender] = {
-            "slurmband": self.ours,
-            "bare SQLite": bare.run,
+            **self.own,
             f"bare SQLite, {self.batch} per transaction": partial(bare.run, batch=self.batch),
             **self.python_peers,
         }
-        if "hyperqueue" not in self.missing:
-            known["HyperQueue"] = partial(hyperqueue.run, python=peers.python_of(self.peers))
+        if self._there("hyperqueue"):
+            known["hyperqueue"] = partial(hyperqueue.run, python=peers.python_of(self.peers))
         return known

@@ -11,6 +11,8 @@ from benchmarks import marks
 if TYPE_CHECKING:
     from tests.cluster.lab import Cluster
 
+#: Seconds after which what was started is given up.
+PATIENCE: Final = 3600.0
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -109,6 +111,7 @@ class Here:
             capture_output=True,
             text=True,
             check=False,
+            timeout=PATIENCE,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -156,7 +159,7 @@ class Nodes:
     def run(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> str:
         """Run a command in the first node, and return what it printed."""
         done = self._cluster.exec(
-            1, "env", *self._settings(environ), *command, folder=folder, timeout=1200
+            1, "env", *self._settings(environ), *command, folder=folder, timeout=PATIENCE
         )
         return done.stdout
 

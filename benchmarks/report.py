@@ -27,6 +27,8 @@ class Results:
     machine : dict
         See `machine.describe`.
     measures : dict of str to list of Figure
+    runs : list of dict
+        Each run of a graph, with how it was measured.
     """
 
     date: str
@@ -34,6 +36,7 @@ class Results:
     quick: bool
     machine: dict[str, Any]
     measures: dict[str, list[Figure]] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write ``results.json`` and ``results.md``."""
@@ -55,7 +58,7 @@ class Results:
         if kept.pop("format", None) != FORMAT:
             raise ValueError(f"{file} is not a results.json of this program.")
         measures = {
-            name: [Figure(**figure) for figure in figures]
+            name: [Figure(**figure | {"repeats": tuple(figure["repeats"])}) for figure in figures]
             for name, figures in kept.pop("measures").items()
         }
         return cls(**kept, measures=measures)

@@ -11,8 +11,10 @@ from benchmarks.measures import (
     memory,
     nfs,
     queries,
+    recorded,
     registering,
     seconds,
+    shapes,
     start_up,
     tasks,
     throughput,
@@ -23,6 +25,8 @@ from benchmarks.measures import (
 MEASURES: Final[Mapping[str, Callable[[How], list[Figure]]]] = MappingProxyType(
     {
         "throughput": throughput.measure,
+        "shapes": shapes.measure,
+        "recorded": recorded.measure,
         "tasks": tasks.measure,
         "workers": workers.measure,
         "seconds": seconds.measure,

@@ -53,7 +53,10 @@ def _measure(how: How, cluster: Cluster, what: str) -> list[Figure]:
         runs = []
         for turn in how.repeats(3 if name == "slurmband" else 1):
             folder = cluster.make_folder(f"{name}-{turn}")
-            runs.append(run(nodes, graph, WORKERS, folder / "band"))
+            if done := how.run(name, run, graph, WORKERS, (nodes, folder / "band")):
+                runs.append(done)
+        if not runs:
+            continue
         costs = [1000 * run.wall / size for run in runs]
         figures += [
             Figure(

@@ -19,16 +19,16 @@ def measure(how: How) -> list[Figure]:
     how : How
     """
     length = how.pick(1.0, 0.05)
+    ours = {"slurmband": how.own["slurmband"]}
     figures = []
-    for name, run in {"slurmband": how.ours, **how.python_peers}.items():
+    for name, run in {**ours, **how.python_peers}.items():
         for workers in how.pick((8, 16, 32, 100), (2,)):
             if name == "laufband" and workers > MOST_OF_LAUFBAND:
                 continue
-            runs = []
-            for _ in how.repeats(3 if name == "slurmband" else 1):
-                with how.place() as (here, folder):
-                    graph = f"independent:{EACH * workers}:{length}"
-                    runs.append(run(here, graph, workers, folder))
+            graph = f"independent:{EACH * workers}:{length}"
+            runs = how.runs_of(name, run, graph, workers, most=3 if name in ours else 1)
+            if not runs:
+                break
             took = [run.wall for run in runs]
             figures.append(
                 Figure(

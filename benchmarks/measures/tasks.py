@@ -4,7 +4,6 @@ from typing import Final
 
 from benchmarks.figures import Figure, median
 from benchmarks.how import How
-from benchmarks.runners import bare
 
 #: What is still called flat: the cost in a large graph over that in the smallest.
 FLAT: Final = 1.2
@@ -21,13 +20,12 @@ def measure(how: How) -> list[Figure]:
     """
     workers = how.pick(4, 2)
     figures = []
-    for name, run in (("slurmband", how.ours), ("bare SQLite", bare.run)):
+    for name, run in how.own.items():
         first = 0.0
         for size in how.pick((1000, 10_000, 100_000), (30, 120)):
-            costs = []
-            for _ in how.repeats(1 if size >= LARGE else 5):
-                with how.place() as (here, folder):
-                    costs.append(1000 * run(here, f"layered:{size}:5", workers, folder).wall / size)
+            most = 1 if size >= LARGE else 5
+            runs = how.runs_of(name, run, f"layered:{size}:5", workers, most)
+            costs = [1000 * run.wall / size for run in runs]
             cost = median(costs)
             first = first or cost
             figures.append(

@@ -3,7 +3,7 @@
 from typing import Final
 
 from benchmarks.figures import Figure, median, skipped
-from benchmarks.how import PYTHON_PEERS, How
+from benchmarks.how import PEERS, PYTHON_PEERS, How
 from benchmarks.runners import Run
 
 #: Seconds after which a peer's run is not repeated.
@@ -17,28 +17,38 @@ def measure(how: How) -> list[Figure]:
     ----------
     how : How
     """
-    size, workers = how.pick(1000, 40), how.pick(4, 2)
+    size = how.pick(1000, 40)
     figures = [skipped("tasks per second", why, of=name) for name, why in how.missing.items()]
     for each in (0, 5):
-        graph = f"layered:{size}:{each}"
-        runs = compete(how, graph, workers)
-        what = f"tasks per second, {size} tasks, {each} dependencies each, {workers} workers"
-        figures += compared(
-            what, {name: [r.tasks_per_second for r in rs] for name, rs in runs.items()}
-        )
-        figures += [
-            Figure(
-                what=f"seconds with start-up, {size} tasks, {each} dependencies each",
-                value=median([run.with_start_up for run in rs]),
-                unit="s",
-                of=name,
-                repeats=[run.with_start_up for run in rs],
-                better="less",
-                note=rs[0].how,
-            )
-            for name, rs in runs.items()
-        ]
+        figures += on(how, f"layered:{size}:{each}", f"{size} tasks, {each} dependencies each")
     return figures
+
+
+def on(how: How, graph: str, called: str) -> list[Figure]:
+    """Measure on one graph, with four workers.
+
+    Parameters
+    ----------
+    how : How
+    graph : str
+    called : str
+        What it is, for people.
+    """
+    workers = how.pick(4, 2)
+    runs = compete(how, graph, workers)
+    rates = {name: [run.tasks_per_second for run in done] for name, done in runs.items()}
+    return compared(f"tasks per second, {called}, {workers} workers", rates) + [
+        Figure(
+            what=f"seconds with start-up, {called}, {workers} workers",
+            value=median([run.with_start_up for run in done]),
+            unit="s",
+            of=name,
+            repeats=[run.with_start_up for run in done],
+            better="less",
+            note=done[0].how,
+        )
+        for name, done in runs.items()
+    ]
 
 
 def compete(how: How, graph: str, workers: int) -> dict[str, list[Run]]:
@@ -53,11 +63,11 @@ def compete(how: How, graph: str, workers: int) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {name: [] for name in how.contenders}
     for _ in how.repeats():
         for name, run in how.contenders.items():
-            if runs[name] and runs[name][-1].with_start_up > LONG and name != "slurmband":
+            if name in PEERS and runs[name] and runs[name][-1].with_start_up > LONG:
                 continue
-            with how.place() as (here, folder):
-                runs[name].append(run(here, graph, workers, folder))
-    return runs
+            if (done := how.run(name, run, graph, workers)) is not None:
+                runs[name].append(done)
+    return {name: done for name, done in runs.items() if done}
 
 
 def compared(what: str, rates: dict[str, list[float]]) -> list[Figure]:
@@ -88,7 +98,7 @@ def compared(what: str, rates: dict[str, list[float]]) -> list[Figure]:
         for name, values in rates.items()
     ]
     for other, target in ((best, 1.0), ("bare SQLite", None)):
-        if other is not None:
+        if other in medians:
             figures.append(
                 Figure(
                     what=f"{what}: ratio to {other}",

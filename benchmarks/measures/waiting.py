@@ -21,7 +21,7 @@ def measure(how: How) -> list[Figure]:
     ----------
     how : How
     """
-    watched = how.pick(30.0, 1.0)
+    watched = how.pick(60.0, 1.0)
     graph = f"independent:1:{watched * 1.5 + 3}"
     with how.place() as (here, folder), ThreadPoolExecutor(1) as aside:
         crew.prepare(here, folder)

@@ -2,7 +2,7 @@
 
 from benchmarks.figures import Figure, median
 from benchmarks.how import How
-from benchmarks.runners import Run, bare
+from benchmarks.runners import Run
 
 
 def measure(how: How) -> list[Figure]:
@@ -14,18 +14,15 @@ def measure(how: How) -> list[Figure]:
     """
     size = how.pick(2000, 30)
     figures = []
-    for name, run in (("slurmband", how.ours), ("bare SQLite", bare.run)):
+    for name, run in how.own.items():
         first = 0.0
         for workers in how.pick((1, 2, 4, 8, 16, 32, 64, 100), (1, 2)):
-            runs = []
-            for _ in how.repeats(3):
-                with how.place() as (here, folder):
-                    runs.append(run(here, f"layered:{size}:5", workers, folder))
+            runs = how.runs_of(name, run, f"layered:{size}:5", workers, most=3)
             costs = [1000 * run.wall / size for run in runs]
             first = first or median(costs)
             figures += [
                 Figure(
-                    what=f"cost per task, {size} tasks, {workers} workers",
+                    what=f"cost per task, {size} tasks, {counted(workers)}",
                     value=median(costs),
                     unit="ms",
                     of=name,
@@ -36,7 +33,7 @@ def measure(how: How) -> list[Figure]:
                     ratio_to="one worker",
                 ),
                 Figure(
-                    what=f"share of a worker's time in which it waits, {workers} workers",
+                    what=f"share of a worker's time in which it waits, {counted(workers)}",
                     value=median([waits(run) for run in runs]),
                     unit="%",
                     of=name,
@@ -47,6 +44,11 @@ def measure(how: How) -> list[Figure]:
                 ),
             ]
     return figures
+
+
+def counted(workers: int) -> str:
+    """Return ``1 worker``, or ``2 workers``."""
+    return f"{workers} worker{'s' if workers != 1 else ''}"
 
 
 def waits(run: Run) -> float:

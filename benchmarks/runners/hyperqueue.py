@@ -36,7 +36,7 @@ def run(place: Place, graph: str, workers: int, folder: Path, *, python: Path) -
     given = {marks.FOLDER: str(folder), marks.GRAPH: graph, marks.WORKERS: str(workers)}
     said = place.run([str(python), "-m", "benchmarks.runners.hyperqueue"], folder, given)
     took = json.loads(said.splitlines()[-1])
-    return Run(by="HyperQueue", graph=graph, workers=workers, how=HOW, **took)
+    return Run(by="hyperqueue", graph=graph, workers=workers, how=HOW, **took)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def run(place: Place, graph: str, workers: int, folder: Path, *, python: Path) -
     }
     said = place.run([str(python), "-m", "benchmarks.runners.parsl"], folder, given)
     took = json.loads(said.splitlines()[-1])
-    return Run(by="Parsl", graph=graph, workers=workers, how=HOW, **took)
+    return Run(by="parsl", graph=graph, workers=workers, how=HOW, **took)
 
 
 def pause(seconds: float, inputs: Sequence[object] = ()) -> None:  # noqa: ARG001
