@@ -1,7 +1,9 @@
 """laufband 0.2.1, from which slurmband stems: the same loop in several processes."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -51,13 +53,23 @@ def main() -> None:
     band = Graphband(
         [*gates, *nodes], max_failed_retries=2, max_killed_retries=2, tqdm_kwargs=quiet
     )
-    while band.has_more_jobs:
+    while _completed() < len(gates) + len(nodes):
         for task in band:
             if task.data is None:
                 notes.gate()
             else:
                 notes.do(task.data)
-        time.sleep(0.01)
+        time.sleep(0.1)
+
+
+def _completed() -> int:
+    """Count completed tasks.
+
+    `has_more_jobs` stays True for a worker that once found a task not ready which another completed.
+    """
+    with closing(sqlite3.connect("file:graphband.sqlite?mode=ro", uri=True, timeout=60)) as file:
+        asked = file.execute("SELECT count(*) FROM task_statuses WHERE status = 'COMPLETED'")
+        return int(asked.fetchone()[0])
 
 
 if __name__ == "__main__":
