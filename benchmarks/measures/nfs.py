@@ -66,6 +66,7 @@ def _measure(how: How, cluster: Cluster, what: str) -> list[Figure]:
                 of=name,
                 repeats=[run.tasks_per_second for run in runs],
                 better="more",
+                note=f"{graph} on NFSv4.1 between kernels of User Mode Linux. {runs[0].how}",
             ),
             Figure(
                 what=f"cost per task on NFS, 3 nodes, {WORKERS} workers",

@@ -54,7 +54,16 @@ class Run:
         return kept
 
 
-def gated(by: str, graph: str, tasks: int, done: Done, *, before: float = 0.0, how: str) -> Run:
+def gated(
+    by: str,
+    graph: str,
+    tasks: int,
+    done: Done,
+    *,
+    how: str,
+    before: float = 0.0,
+    once: bool = True,
+) -> Run:
     """Make the `Run` of a crew that stood at a gate.
 
     Parameters
@@ -63,17 +72,21 @@ def gated(by: str, graph: str, tasks: int, done: Done, *, before: float = 0.0, h
     tasks : int
         How many the graph has.
     done : Done
+    how : str
     before : float, default 0
         Seconds that it took to prepare the graph before.
-    how : str
+    once : bool, default True
+        Whether a task that was done twice is an error; else it is only said.
 
     Raises
     ------
     CrewBroken
-        If not every task was done exactly once.
+        If tasks were left out, or done twice.
     """
-    if done.tasks != tasks:
+    if done.tasks < tasks or (once and done.tasks > tasks):
         raise CrewBroken(f"{by} did {done.tasks} of {tasks} tasks")
+    if done.tasks > tasks:
+        how += f" It did {done.tasks - tasks} tasks too many."
     wall = done.last_report - done.first_claim
     return Run(
         by=by,

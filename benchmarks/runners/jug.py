@@ -34,4 +34,4 @@ def run(place: Place, graph: str, workers: int, folder: Path, *, python: Path) -
     command += [str(ROOT / "benchmarks" / "jugfile.py")]
     done = crew.work(place, command, folder, {marks.GRAPH: graph}, workers=workers)
     tasks = sum(1 for _ in graphs.make(graph))
-    return gated("jug", graph, tasks, done, how=HOW)
+    return gated("jug", graph, tasks, done, how=HOW, once=False)

@@ -36,7 +36,7 @@ def run(place: Place, graph: str, workers: int, folder: Path, *, python: Path) -
     command = [str(python), "-m", "benchmarks.runners.laufband"]
     done = crew.work(place, command, folder, {marks.GRAPH: graph}, workers=workers)
     tasks = sum(1 for _ in graphs.make(graph))
-    return gated("laufband", graph, tasks, done, how=HOW)
+    return gated("laufband", graph, tasks, done, how=HOW, once=False)
 
 
 def main() -> None:
