@@ -50,6 +50,11 @@ class Done:
         """How many tasks they did."""
         return sum(len(notes["ended"]) for notes in self.workers)
 
+    @property
+    def processor_time(self) -> float:
+        """Seconds that the workers' main threads ran, all together, from the gate to their last task."""
+        return float(sum(notes["on_cpu"] for notes in self.workers))
+
 
 def prepare(place: Place, folder: Path) -> None:
     """Make the folders that a crew needs."""

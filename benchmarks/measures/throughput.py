@@ -37,18 +37,34 @@ def on(how: How, graph: str, called: str) -> list[Figure]:
     workers = how.pick(4, 2)
     runs = compete(how, graph, workers)
     rates = {name: [run.tasks_per_second for run in done] for name, done in runs.items()}
-    return compared(f"tasks per second, {called}, {workers} workers", rates) + [
-        Figure(
-            what=f"seconds with start-up, {called}, {workers} workers",
-            value=median([run.with_start_up for run in done]),
-            unit="s",
-            of=name,
-            repeats=[run.with_start_up for run in done],
-            better="less",
-            note=done[0].how,
+    figures = compared(f"tasks per second, {called}, {workers} workers", rates)
+    for name, done in runs.items():
+        took = [run.with_start_up for run in done]
+        figures.append(
+            Figure(
+                what=f"seconds with start-up, {called}, {workers} workers",
+                value=median(took),
+                unit="s",
+                of=name,
+                repeats=took,
+                better="less",
+                note=done[0].how,
+            )
         )
-        for name, done in runs.items()
-    ]
+    for name, done in runs.items():
+        used = [1000 * run.done.processor_time / run.tasks for run in done if run.done]
+        if used:
+            figures.append(
+                Figure(
+                    what=f"processor time per task, {called}, {workers} workers",
+                    value=median(used),
+                    unit="ms",
+                    of=name,
+                    repeats=used,
+                    better="less",
+                )
+            )
+    return figures
 
 
 def compete(how: How, graph: str, workers: int) -> dict[str, list[Run]]:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.figures import Figure
 from benchmarks.measures import MEASURES
+from benchmarks.report import Results
 from tests.integration.band import ROOT, SMALL_TRACE
 
 pytestmark = pytest.mark.integration
@@ -50,22 +52,17 @@ def test_each_measure_runs(name: str, tmp_path: Path) -> None:
     measured = [figure for figure in found["measures"][name] if figure["value"] is not None]
     assert bool(measured) is (name not in ELSEWHERE)
     assert all(figure["what"] and figure["value"] >= 0 for figure in measured)
-    assert (tmp_path / "out" / "results.md").read_text().count("| slurmband") >= bool(measured)
-
-
-def test_a_run_says_how_it_was_measured(tmp_path: Path) -> None:
-    benchmarks("tasks", "--quick", "--no-peers", "--folder", tmp_path, "--out", tmp_path / "out")
-
-    runs = results(tmp_path / "out")["runs"]
-    assert {run["by"] for run in runs} == {"slurmband", "bare SQLite"}
-    for run in runs:
+    assert f"## {name}" in (tmp_path / "out" / "results.md").read_text()
+    for run in found["runs"]:
+        assert run["by"]
         assert run["how"]
         assert run["wall"] == pytest.approx(run["last_report"] - run["first_claim"])
         assert run["with_start_up"] > run["wall"] > 0
 
 
 def test_plots_need_matplotlib_and_say_so(tmp_path: Path) -> None:
-    benchmarks("tasks", "--quick", "--no-peers", "--folder", tmp_path, "--out", tmp_path)
+    costs = [Figure(what="cost per task", value=1.0, unit="ms", at=size) for size in (10, 100)]
+    Results("2026-01-31", "abc", True, {"cpu": "fast"}, {"tasks": costs}).write(tmp_path)
 
     if importlib.util.find_spec("matplotlib") is None:
         done = benchmarks("plots", tmp_path / "results.json", "--out", tmp_path, code=69)
