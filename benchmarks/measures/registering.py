@@ -14,18 +14,20 @@ def measure(how: How) -> list[Figure]:
     """
     figures = []
     for graph in how.pick(("layered:100000:5", "onto:1000"), ("layered:500:5", "onto:20")):
-        read, wrote, sizes = [], [], []
+        read, wrote, sizes, peaks = [], [], [], []
         for _ in how.repeats(3):
             with how.place() as (here, folder):
                 here.make(folder)
                 took = slurmband.register(here, folder, slurmband.settings(graph, 0, how.environ))
                 read.append(took["read"])
                 wrote.append(took["register"])
+                peaks.append(took["peak_rss"] / 1e6)
                 sizes.append((folder / "slurmband.sqlite").stat().st_size / 1e6)
         for what, unit, values in (
             ("read and check", "s", read),
             ("register", "s", wrote),
             ("size of the database of", "MB", sizes),
+            ("memory at the peak to register", "MB", peaks),
         ):
             value = median(values)
             figures.append(
