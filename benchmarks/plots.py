@@ -98,6 +98,9 @@ def _draw(plot: Plot, figures: Sequence[Figure], file: Path, title: str) -> None
         axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
     if plot.log:
         axes.set_xscale("log")
+        places = sorted({figure.at for figure in figures if figure.at is not None})
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xticks([], minor=True)
     axes.set_ylim(bottom=0)
     axes.set_xlabel(plot.across)
     axes.set_ylabel(plot.up)
