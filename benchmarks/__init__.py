@@ -1,0 +1,1 @@
+"""What slurmband costs: measured, beside others, on one machine in one run."""

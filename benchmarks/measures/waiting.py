@@ -1,0 +1,76 @@
+"""What a worker that waits costs the node: processor time of it and of its guardian."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from benchmarks import crew
+from benchmarks.figures import Figure
+from benchmarks.how import How
+from benchmarks.places import Here
+from benchmarks.runners import slurmband
+
+
+def measure(how: How) -> list[Figure]:
+    """Let one worker hold the only task, and watch the other one wait.
+
+    Parameters
+    ----------
+    how : How
+    """
+    watched = how.pick(60.0, 1.0)
+    graph = f"independent:1:{watched * 1.5 + 3}"
+    with how.place() as (here, folder), ThreadPoolExecutor(1) as aside:
+        crew.prepare(here, folder)
+        given = slurmband.settings(graph, 2, how.environ)
+        slurmband.register(here, folder, given)
+        working = aside.submit(slurmband.work, here, folder, given, 2)
+        while (idle := _idle_worker(here, folder)) is None and not working.done():
+            time.sleep(0.1)
+        if idle is None:
+            working.result()
+            raise crew.CrewBroken("no worker was seen to wait")
+        before = _processor_time(idle)
+        begun = time.monotonic()
+        time.sleep(watched)
+        after = _processor_time(idle)
+        lasted = time.monotonic() - begun
+        working.result()
+    return [
+        Figure(
+            what=f"processor time of a waiting {who}",
+            value=1000 * (after[who] - before[who]) / lasted,
+            unit="ms/s",
+            better="less",
+            note=f"over {lasted:.0f} s",
+        )
+        for who in before
+    ]
+
+
+def _idle_worker(here: Here, folder: Path) -> psutil.Process | None:
+    """Return the worker that has no task, once the other has the one that there is."""
+    if not (folder / "go").read_text():
+        return None
+    command = [*slurmband.COMMAND, "workers", "--json"]
+    rows = json.loads(here.run(command, folder, slurmband.settings("", 0)))
+    if not any("task_0" in str(row["tasks"]) for row in rows):
+        return None
+    return next((psutil.Process(row["pid"]) for row in rows if not row["tasks"]), None)
+
+
+def _processor_time(worker: psutil.Process) -> dict[str, float]:
+    """Return seconds of processor time of a worker and of its guardian."""
+    return {
+        "worker": _used(worker),
+        "guardian": sum(map(_used, worker.children(recursive=True))),
+    }
+
+
+def _used(process: psutil.Process) -> float:
+    """Sum up what its threads ran; the process's own times are in steps of 10 ms."""
+    threads = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
