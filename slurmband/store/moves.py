@@ -8,6 +8,7 @@ whether they were counted, so that nothing is counted down twice.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, case, func, insert, or_, select, update
@@ -16,7 +17,7 @@ from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, TRANSITIONS, Event, 
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store.database import Transaction
 from slurmband.store.schema import edges, task_statuses, tasks
-from slurmband.store.statements import KEYS, MANY, Row, Statement
+from slurmband.store.statements import KEYS, MANY, Row, Statement, Values
 
 K = TypeVar("K")
 
@@ -44,7 +45,14 @@ class Move:
     fingerprint: str | None = None
 
 
-def move(tx: Transaction, steps: Collection[Move], now: float) -> dict[int, TaskState]:
+def move(
+    tx: Transaction,
+    steps: Collection[Move],
+    now: float,
+    *,
+    write: Statement | None = None,
+    values: Mapping[int, Values] = MappingProxyType({}),
+) -> dict[int, TaskState]:
     """Move tasks along edges of the table, and write the history with it.
 
     Parameters
@@ -54,6 +62,10 @@ def move(tx: Transaction, steps: Collection[Move], now: float) -> dict[int, Task
         No two of one task.
     now : float
         UTC seconds since the epoch.
+    write : Statement, optional
+        What writes the task ``moved`` that ``was`` somewhere and goes ``to`` somewhere else, with the
+        `values` that are given for it; by default only that.
+    values : mapping of int to mapping, optional
 
     Returns
     -------
@@ -65,10 +77,15 @@ def move(tx: Transaction, steps: Collection[Move], now: float) -> dict[int, Task
     RaceLost
         If a task is not where it was seen.
     """
-    reached = {step.task: _along(step.was, step.event) for step in steps}
+    reached = {step.task: along(step.was, step.event) for step in steps}
     to = {task: state.value for task, state in reached.items()}
-    moved = _MOVE.run_many(
-        tx, [{"moved": step.task, "was": step.was.value, "to": to[step.task]} for step in steps]
+    moved = (write or _MOVE).run_many(
+        tx,
+        [
+            {"moved": step.task, "was": step.was.value, "to": to[step.task]}
+            | dict(values.get(step.task, {}))
+            for step in steps
+        ],
     )
     if moved != len(steps):
         raise RaceLost(f"{len(steps) - moved} of {len(steps)} tasks are not where they were")
@@ -100,7 +117,8 @@ def move_from_there(tx: Transaction, events: Mapping[int, Event], now: float) ->
     move(tx, steps, now)
 
 
-def _along(was: TaskState, event: Event) -> TaskState:
+def along(was: TaskState, event: Event) -> TaskState:
+    """Return where an edge of the table leads."""
     try:
         return TRANSITIONS[was, event]
     except KeyError:

@@ -8,7 +8,7 @@ Several claims, or reports, are one call: what a round costs is hardly more for 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     bindparam,
@@ -29,6 +29,7 @@ from slurmband.errors import ClaimLost, InvariantBroken
 from slurmband.store.database import Transaction
 from slurmband.store.moves import (
     Move,
+    along,
     block_dependents,
     chunks,
     free_dependents,
@@ -87,8 +88,6 @@ def _open(tx: Transaction, chosen: Sequence[Row], worker: int, now: float) -> li
         Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row), bool(row.awaited))
         for attempt, row in enumerate(chosen, first)
     ]
-    if _TAKE_SLOT.run_many(tx, [{"task": row.key} for row in chosen]) != len(chosen):
-        raise InvariantBroken("what was claimable is not any more, within one transaction")
     _OPEN.run_many(
         tx,
         [
@@ -108,7 +107,7 @@ def _open(tx: Transaction, chosen: Sequence[Row], worker: int, now: float) -> li
         Move(row.key, TaskState(row.state), Event.CLAIM, worker, held.attempt, row.fingerprint)
         for held, row in zip(claims, chosen, strict=True)
     ]
-    move(tx, steps, now)
+    move(tx, steps, now, write=_TAKE_SLOT)
     return claims
 
 
@@ -159,8 +158,16 @@ _LAST_ATTEMPT = Statement(
 )
 _TAKE_SLOT = Statement(
     update(tasks)
-    .where(tasks.c.key == bindparam("task"), tasks.c.free_slots > 0)
-    .values(free_slots=tasks.c.free_slots - 1, attempts=tasks.c.attempts + 1)
+    .where(
+        tasks.c.key == bindparam("moved"),
+        tasks.c.state == bindparam("was"),
+        tasks.c.free_slots > 0,
+    )
+    .values(
+        state=bindparam("to"),
+        free_slots=tasks.c.free_slots - 1,
+        attempts=tasks.c.attempts + 1,
+    )
 )
 _OPEN = Statement(
     insert(attempts).values(
@@ -224,20 +231,25 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
     closed = close_attempts(tx, reports, now)
     ended = [(held, ending) for held, ending in reports if held.attempt in closed]
     before = {row.key: row for row in _BEFORE.run_for(tx, [held.task_key for held, _ in ended])}
-    steps, tallies, outdated = [], [], []
+    steps: list[Move] = []
+    values: dict[int, dict[str, Any]] = {}
+    still_in, outdated = [], []
     for held, ending in ended:
         row, attempt = before[held.task_key], closed[held.attempt]
         tally = _tally(row, ending.outcome)
-        tallies.append(_tallied(row, tally, ending.outcome, attempt.fingerprint))
+        counted = _tallied(row, tally, ending.outcome, attempt.fingerprint)
         event = event_after(ending.outcome, tally)
-        if event is not None:
-            of = attempt.fingerprint or row.fingerprint
-            was = TaskState(row.state)
-            steps.append(Move(row.key, was, event, attempt.worker, held.attempt, of))
-        if event is Event.COMPLETE and _is_outdated(row, tallies[-1]["of"]):
+        if event is None:
+            still_in.append({"task": row.key} | counted)
+            continue
+        of, was = attempt.fingerprint or row.fingerprint, TaskState(row.state)
+        steps.append(Move(row.key, was, event, attempt.worker, held.attempt, of))
+        claimable = along(was, event) in CLAIMABLE
+        values[row.key] = counted | {"free": row.max_parallel_workers if claimable else 0}
+        if event is Event.COMPLETE and _is_outdated(row, counted["of"]):
             outdated.append(row.key)
-    _TALLY.run_many(tx, tallies)
-    reached = move(tx, steps, now)
+    _TALLY.run_many(tx, still_in)
+    reached = move(tx, steps, now, write=_END_TASK, values=values)
     names = {held.task_key: held.task for held, _ in ended}
     lost = [held for held, _ in reports if held.attempt not in closed]
     return Closed(_follow(tx, reached, outdated, names, now), lost)
@@ -288,7 +300,6 @@ def _tallied(row: Row, tally: Tally, outcome: Outcome, fingerprint: str | None) 
     # After a completion, or with a budget spent, nobody joins who is still in it.
     joinable = tally.open_attempts and not tally.completed and not tally.spent
     return {
-        "task": row.key,
         "free": row.max_parallel_workers - tally.open_attempts if joinable else 0,
         "failed": tally.failures,
         "died": tally.deaths,
@@ -369,16 +380,18 @@ _BEFORE = Statement(
     .join_from(tasks, workflows)
     .where(tasks.c.key.in_(KEYS))
 )
-_TALLY = Statement(
+_COUNTED: Final[dict[str, Any]] = {
+    "free_slots": bindparam("free"),
+    "failures": bindparam("failed"),
+    "deaths": bindparam("died"),
+    "completions": bindparam("done"),
+    "last_fingerprint": bindparam("of"),
+}
+_TALLY = Statement(update(tasks).where(tasks.c.key == bindparam("task")).values(_COUNTED))
+_END_TASK = Statement(
     update(tasks)
-    .where(tasks.c.key == bindparam("task"))
-    .values(
-        free_slots=bindparam("free"),
-        failures=bindparam("failed"),
-        deaths=bindparam("died"),
-        completions=bindparam("done"),
-        last_fingerprint=bindparam("of"),
-    )
+    .where(tasks.c.key == bindparam("moved"), tasks.c.state == bindparam("was"))
+    .values(_COUNTED | {"state": bindparam("to")})
 )
 
 
