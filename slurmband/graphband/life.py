@@ -35,6 +35,7 @@ from slurmband.liveness.snapshot import Snapshots, survey
 from slurmband.locks.leftovers import remove_leftovers
 from slurmband.processes import fate_of, identify
 from slurmband.store import (
+    claiming,
     interventions,
     membership,
     pruning,
@@ -273,7 +274,7 @@ class Life:
         if want > 1:
             ready = queries.claimable_for(tx, worker.labels)
             want = min(want, share(ready, queries.workers_alive(tx)))
-        return transitions.claim(tx, worker.key, worker.labels, limit=want, now=self._clock.now())
+        return claiming.claim(tx, worker.key, worker.labels, limit=want, now=self._clock.now())
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
         """Report what ended, release what is held, and end this incarnation."""

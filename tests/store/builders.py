@@ -10,7 +10,15 @@ from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.task import Task
 from slurmband.domain.workers import Element, Worker
 from slurmband.liveness import incarnation
-from slurmband.store import growth, interventions, membership, pruning, registration, transitions
+from slurmband.store import (
+    claiming,
+    growth,
+    interventions,
+    membership,
+    pruning,
+    registration,
+    transitions,
+)
 from slurmband.store.database import Store
 from slurmband.store.pruning import Pruned
 from slurmband.store.registration import Budgets, Registered, Revision
@@ -169,7 +177,7 @@ class Bench:
 
     def claims(self, worker: Worker, limit: int = 99, now: float = 2.0) -> list[Claim]:
         with self.store.transaction() as tx:
-            return transitions.claim(tx, worker.key, worker.labels, limit=limit, now=now)
+            return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=now)
 
     def claim(self, worker: Worker, now: float = 2.0) -> Claim:
         (only,) = self.claims(worker, limit=1, now=now)

@@ -5,7 +5,7 @@ import pytest
 from slurmband.domain.attempts import Claim, Ending
 from slurmband.domain.states import Event, TaskState
 from slurmband.errors import InvariantBroken, RaceLost
-from slurmband.store import interventions, moves, queries, transitions
+from slurmband.store import claiming, interventions, moves, queries
 from tests.store.builders import FAILED, RELEASED, Bench, names, task
 
 pytestmark = pytest.mark.unit
@@ -103,7 +103,7 @@ def test_a_task_that_is_no_longer_claimable_is_not_claimed_by_halves(bench: Benc
     def claim_what_is_taken() -> None:
         with bench.store.transaction() as tx:
             found = tx.connection.exec_driver_sql("SELECT *, 0 AS awaited FROM tasks").all()
-            transitions._open(tx, found, alice.key, 3.0)
+            claiming._open(tx, found, alice.key, 3.0)
 
     with pytest.raises(RaceLost):
         claim_what_is_taken()
