@@ -1,7 +1,7 @@
 """Whether a graph can be run at all, and a digest by which two processes know it is the same one."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ class Graph:
 
     Parameters
     ----------
-    tasks : mapping of str to Task
+    tasks : Tasks
         In the user's order.
     digest : str
         SHA-256 over ids and dependencies, in hexadecimal; the order of tasks does not matter.
@@ -32,7 +32,7 @@ class Graph:
         SHA-256 over ids and fingerprints; None where no task has one.
     """
 
-    tasks: Mapping[str, Task[Any]]
+    tasks: Tasks
     digest: str
     fingerprints: str | None = None
 

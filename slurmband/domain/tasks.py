@@ -92,6 +92,10 @@ class Tasks(Mapping[str, Task[Any]]):
         """The ids, by place."""
         return self._ids
 
+    def without_names(self) -> Iterator[Task[Any]]:
+        """Yield for each place what its task has beside its id and dependencies, as a task."""
+        return (self._given.get(place, _BARE) for place in range(len(self._ids)))
+
     def __getitem__(self, name: str) -> Task[Any]:
         place = self._places[name]
         kind, given = self._kinds[place], self._given.get(place)
@@ -141,4 +145,5 @@ _others: Final = attrgetter(
     "max_killed_retries",
     "attempt",
 )
-_NO_OTHERS: Final = _others(Task(""))
+_BARE: Final = Task[Any]("")
+_NO_OTHERS: Final = _others(_BARE)
