@@ -49,7 +49,7 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     Parameters
     ----------
     tasks : iterable of Task
-        Consumed once.
+        Consumed once. A `Graph` was checked before, and is returned as it is.
     source : str, optional
         What to call the graph in messages, such as ``"tasks() in sweep.py"``.
 
@@ -62,6 +62,8 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     EmptyGraph, BadTask, DuplicateTask, SelfDependency, UnknownDependency, CyclicGraph
         Each names the task and what to change.
     """
+    if isinstance(tasks, Graph):
+        return tasks
     found = Tasks()
     read = one_by_one(tasks, found, source=source)
     fingerprints = sorted((task.id, task.fingerprint) for task in read if task.fingerprint)
