@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmband.domain.graph import check
@@ -138,6 +138,7 @@ def test_a_name_is_not_a_task() -> None:
 NAMES = st.sampled_from("abcdefgh")
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

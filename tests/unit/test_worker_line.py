@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slurmband.cli import app, main, work, worker
@@ -90,6 +90,7 @@ ENVIRONMENTS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=6), ENVIRONMENTS)
 @example(["--db", "flow.py", "flow.py"], {})
 @example(["flow.py", "--db", "x"], {"SLURMBAND_GROWING": "0"})
