@@ -91,6 +91,16 @@ def test_the_order_of_a_graph_may_be_any(bench: Bench) -> None:
     assert bench.rows("SELECT unmet FROM tasks ORDER BY key") == [(2,), (0,), (1,), (0,)]
 
 
+def test_sqlite_gets_back_the_cache_that_it_had(bench: Bench) -> None:
+    with bench.store.transaction() as tx:
+        ask = tx.connection.exec_driver_sql
+        ask("PRAGMA cache_size = -1234")
+        registration.register(
+            tx, check(of_all_kinds()), budgets=Budgets(), new_revision=False, now=0.0
+        )
+        assert ask("PRAGMA cache_size").scalar_one() == -1234
+
+
 def steps_of_a_later_worker(bench: Bench, graph: list[Task[Any]]) -> tuple[int, int]:
     """Return how many steps SQLite does for a worker that finds its graph, and rows that it changes."""
     own, steps = check(graph), [0]
