@@ -1,7 +1,6 @@
 """What several commands share: the options that name the database and choose the output."""
 
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -113,8 +112,3 @@ def named(names: Sequence[str]) -> str:
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
-
-
-def log_more(*, verbose: bool) -> None:
-    """Let the log show one line per transition."""
-    logging.getLogger("slurmband").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -1,68 +1,13 @@
-"""The ``slurmband`` command: finds the command's file, and turns errors into exit codes."""
+"""The ``slurmband`` command: runs what was asked for, and turns errors into exit codes."""
 
-import importlib
-import logging
+import os
 import sys
-import time
 from collections.abc import Sequence
-from importlib import metadata
-from typing import Annotated, Final, NoReturn
+from typing import NoReturn
 
-import typer
-
+from slurmband.cli import worker
+from slurmband.cli.log import log_to_stderr
 from slurmband.errors import InvariantBroken, SlurmbandError, UsageError
-
-#: Command -> module; only the one that is called is imported, so that a worker starts fast.
-COMMANDS: Final = {
-    "submit": "slurmband.cli.submit",
-    "work": "slurmband.cli.work",
-    "status": "slurmband.cli.status",
-    "tasks": "slurmband.cli.tasks",
-    "workers": "slurmband.cli.workers",
-    "jobs": "slurmband.cli.jobs",
-    "where": "slurmband.cli.where",
-    "events": "slurmband.cli.events",
-    "wait": "slurmband.cli.wait",
-    "reap-dead": "slurmband.cli.reap_dead",
-    "retry": "slurmband.cli.retry",
-    "cancel": "slurmband.cli.cancel",
-    "prune": "slurmband.cli.prune",
-    "doctor": "slurmband.cli.doctor",
-    "templates": "slurmband.cli.templates",
-}
-
-
-def build(names: Sequence[str] = tuple(COMMANDS)) -> typer.Typer:
-    """Make the application with the named commands.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Keys of `COMMANDS`; by default all.
-    """
-    app = typer.Typer(
-        name="slurmband",
-        help="Run large task graphs in SLURM job arrays, coordinated by one SQLite file.",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
-    for name in names:
-        importlib.import_module(COMMANDS[name]).add_to(app)
-    return app
-
-
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
-    ] = False,
-) -> None:
-    """Run large task graphs in SLURM job arrays, coordinated by one SQLite file."""
-    if version:
-        sys.stdout.write(f"{metadata.version('slurmband')}\n")
-        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -74,10 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         Without the program's name; from the command line by default.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _log_to_stderr()
-    called = [words[0]] if words and words[0] in COMMANDS else list(COMMANDS)
+    log_to_stderr()
     try:
-        result = build(called)(words or ["--help"], standalone_mode=False)
+        result = _run(words)
     except SlurmbandError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -89,22 +33,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         show = getattr(error, "format_message", None)
         if show is None:
             raise
+        from slurmband.cli.app import COMMANDS
+
         command = f" {words[0]}" if words and words[0] in COMMANDS else ""
         _fail(f"{show()} See `slurmband{command} --help`.", UsageError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _run(words: Sequence[str]) -> object:
+    """Run a command: a worker at once if that can be, since many start together, else by typer."""
+    asked = worker.read(words[1:], os.environ) if words[:1] == ["work"] else None
+    if asked is not None:
+        worker.work_on(**asked)
+        return None
+    from slurmband.cli.app import COMMANDS, build
+
+    called = [words[0]] if words and words[0] in COMMANDS else list(COMMANDS)
+    return build(called)(list(words) or ["--help"], standalone_mode=False)
 
 
 def _fail(message: str, code: int) -> NoReturn:
     advice = " Please report this." if code == InvariantBroken.exit_code else ""
     sys.stderr.write(f"slurmband: {message}{advice}\n")
     sys.exit(code)
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    root = logging.getLogger("slurmband")
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)

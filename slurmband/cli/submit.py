@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from slurmband.cli.common import DEFAULT_DB, Db, log_more, make_store, named, plural
+from slurmband.cli.common import DEFAULT_DB, Db, make_store, named, plural
+from slurmband.cli.log import log_more
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
 from slurmband.domain.graph import Graph

@@ -1,13 +1,13 @@
 """Whether a graph can be run at all, and a digest by which two processes know it is the same one."""
 
-import graphlib
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from slurmband.domain.sameness import difference
 from slurmband.domain.task import Task
+from slurmband.domain.tasks import Tasks
 from slurmband.errors import (
     BadTask,
     CyclicGraph,
@@ -24,7 +24,7 @@ class Graph:
 
     Parameters
     ----------
-    tasks : mapping of str to Task
+    tasks : Tasks
         In the user's order.
     digest : str
         SHA-256 over ids and dependencies, in hexadecimal; the order of tasks does not matter.
@@ -32,7 +32,7 @@ class Graph:
         SHA-256 over ids and fingerprints; None where no task has one.
     """
 
-    tasks: Mapping[str, Task[Any]]
+    tasks: Tasks
     digest: str
     fingerprints: str | None = None
 
@@ -49,7 +49,7 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     Parameters
     ----------
     tasks : iterable of Task
-        Consumed once.
+        Consumed once. A `Graph` was checked before, and is returned as it is.
     source : str, optional
         What to call the graph in messages, such as ``"tasks() in sweep.py"``.
 
@@ -62,21 +62,19 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     EmptyGraph, BadTask, DuplicateTask, SelfDependency, UnknownDependency, CyclicGraph
         Each names the task and what to change.
     """
-    found: dict[str, Task[Any]] = {}
-    for _ in one_by_one(tasks, found, source=source):
-        pass
+    if isinstance(tasks, Graph):
+        return tasks
+    found = Tasks()
+    read = one_by_one(tasks, found, source=source)
+    fingerprints = sorted((task.id, task.fingerprint) for task in read if task.fingerprint)
     if not found:
         raise EmptyGraph(source)
-    for task in found.values():
-        missing = [name for name in task.dependencies if name not in found]
-        if missing:
-            raise UnknownDependency(task.id, missing)
-    _check_cycles(found)
-    return Graph(found, _digest(found), _fingerprints(found))
+    _check_dependencies(found)
+    return Graph(found, _digest(found), _sha256(fingerprints) if fingerprints else None)
 
 
 def one_by_one(
-    tasks: Iterable[Any], found: dict[str, Task[Any]], *, source: str = "the graph"
+    tasks: Iterable[Any], found: Tasks, *, source: str = "the graph"
 ) -> Iterator[Task[Any]]:
     """Yield each task once, as soon as what can be checked of it alone was checked.
 
@@ -84,7 +82,7 @@ def one_by_one(
     ----------
     tasks : iterable of Task
         Read only as far as the result is.
-    found : dict of str to Task
+    found : Tasks
         Filled with what was read.
     source : str, optional
         What to call the graph in messages.
@@ -96,10 +94,10 @@ def one_by_one(
     for task in tasks:
         _check_task(task, source)
         if task.id not in found:
-            found[task.id] = task
+            found.add(task)
             yield task
             continue
-        field = None if found[task.id] is task else difference(found[task.id], task)
+        field = difference(found[task.id], task)
         if field is not None:
             raise DuplicateTask(task.id, field)
 
@@ -155,27 +153,57 @@ def _check_task(task: object, source: str) -> None:
         )
 
 
-def _check_cycles(tasks: Mapping[str, Task[Any]]) -> None:
+def _check_dependencies(tasks: Tasks) -> None:
+    """Raise `UnknownDependency` or `CyclicGraph`, where it is one."""
     try:
-        graphlib.TopologicalSorter({t.id: t.dependencies for t in tasks.values()}).prepare()
-    except graphlib.CycleError as found:
-        raise CyclicGraph(found.args[1]) from None
+        if not tasks.settle():
+            return  # each came after all that it depends on: so there is no cycle
+    except KeyError:
+        for task in tasks.values():
+            missing = [name for name in task.dependencies if name not in tasks]
+            if missing:
+                raise UnknownDependency(task.id, missing) from None
+        raise
+    cycle = _cycle(tasks)
+    if cycle:
+        raise CyclicGraph(tasks.ids[place] for place in cycle)
 
 
-def _digest(tasks: Mapping[str, Task[Any]]) -> str:
-    return _sha256((name, *sorted(set(tasks[name].dependencies))) for name in sorted(tasks))
+_UNSEEN, _OPEN, _DONE = range(3)
 
 
-def _fingerprints(tasks: Mapping[str, Task[Any]]) -> str | None:
-    given = [(name, task.fingerprint) for name, task in tasks.items() if task.fingerprint]
-    return _sha256(sorted(given)) if given else None
+def _cycle(tasks: Tasks) -> Sequence[int]:
+    """Return the places along a cycle, each needed by the next, the first one again at the end."""
+    seen = bytearray(len(tasks))
+    for start in range(len(tasks)):
+        if seen[start] != _UNSEEN:
+            continue
+        path = [(start, iter(tasks.upstream(start)))]
+        seen[start] = _OPEN
+        while path:
+            place, needs = path[-1]
+            for need in needs:
+                if seen[need] == _OPEN:
+                    above = [place for place, _ in path]
+                    return [need, *reversed(above[above.index(need) :])]
+                if seen[need] == _UNSEEN:
+                    seen[need] = _OPEN
+                    path.append((need, iter(tasks.upstream(need))))
+                    break
+            else:
+                seen[place] = _DONE
+                path.pop()
+    return ()
+
+
+def _digest(tasks: Tasks) -> str:
+    ids = tasks.ids
+    places = sorted(range(len(ids)), key=ids.__getitem__)
+    return _sha256((ids[p], *sorted({ids[need] for need in tasks.upstream(p)})) for p in places)
 
 
 def _sha256(lines: Iterable[Iterable[str]]) -> str:
     digest = hashlib.sha256()
     for line in lines:
-        for part in line:
-            digest.update(part.encode())
-            digest.update(b"\0")
-        digest.update(b"\n")
+        digest.update(("\0".join(line) + "\0\n").encode())
     return digest.hexdigest()

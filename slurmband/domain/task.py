@@ -38,8 +38,8 @@ class Task(Generic[T]):
 
     id: str
     data: T | None = field(default=None, hash=False)
-    dependencies: Collection[str] = field(default_factory=frozenset, hash=False)
-    requirements: Collection[str] = field(default_factory=frozenset, hash=False)
+    dependencies: Collection[str] = field(default=frozenset(), hash=False)
+    requirements: Collection[str] = field(default=frozenset(), hash=False)
     info: Mapping[str, Any] = field(default_factory=dict, hash=False)
     max_parallel_workers: int = 1
     priority: int = 0

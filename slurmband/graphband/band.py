@@ -16,6 +16,7 @@ from slurmband.domain.attempts import Claim
 from slurmband.domain.graph import Graph, check
 from slurmband.domain.states import wanted
 from slurmband.domain.task import Task
+from slurmband.domain.tasks import Tasks
 from slurmband.errors import UsageError
 from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
 from slurmband.graphband.growth import GrowingLoop
@@ -161,7 +162,7 @@ class Graphband(Generic[T]):
         self._graph: Graph | None = None
         self._looped = False
         #: What a growing graph was read of, where there are no other workers.
-        self._seen: dict[str, Task[Any]] = {}
+        self._seen = Tasks()
         self._in_hand: Task[T] | None = None
         self._store: Store | None = None
         self._made_loop: Loop[T] | PlainLoop[T] | None = None
@@ -492,7 +493,7 @@ class Graphband(Generic[T]):
     def _plain_loop(self, *, again: bool) -> PlainLoop[T]:
         if not self.options.growing:
             return PlainLoop(self.graph, len(self.graph), tqdm_kwargs=self._tqdm_kwargs)
-        self._seen = {} if again else self._seen
+        self._seen = Tasks() if again else self._seen
         tasks = in_order(tasks_of(self._source), self._seen)
         return PlainLoop(tasks, None, tqdm_kwargs=self._tqdm_kwargs)
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from slurmband.domain.graph import one_by_one
 from slurmband.domain.task import Task
+from slurmband.domain.tasks import Tasks
 from slurmband.errors import TaskNotYielded
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class Feed(Generic[T]):
     def __init__(self, source: Callable[[], Iterable[Task[T]]]) -> None:
         self._source = source
         #: Every task that was read.
-        self.tasks: dict[str, Task[Any]] = {}
+        self.tasks = Tasks()
         self._unregistered: deque[Task[Any]] = deque()
         self._asked = 0
         self._sought: str | None = None

@@ -8,6 +8,7 @@ from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.task import Task
+from slurmband.domain.tasks import Tasks
 from slurmband.domain.workers import Element
 from slurmband.errors import ProducerLost
 from slurmband.graphband.feed import Feed
@@ -30,7 +31,7 @@ SLICE: Final = 1000
 DEPENDENCIES: Final = 20_000
 SECONDS: Final = 0.5
 #: What stands for the graph where it is never whole.
-_NEVER_WHOLE: Final = Graph({}, GROWING)
+_NEVER_WHOLE: Final = Graph(Tasks(), GROWING)
 
 
 class Registry:

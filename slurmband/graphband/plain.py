@@ -8,6 +8,7 @@ from tqdm import tqdm
 from slurmband.domain.attempts import Ending
 from slurmband.domain.graph import one_by_one
 from slurmband.domain.task import Task
+from slurmband.domain.tasks import Tasks
 from slurmband.errors import UnknownDependency
 from slurmband.graphband.rounds import Round
 
@@ -60,13 +61,13 @@ class PlainLoop(Generic[T]):
         self.bar.close()
 
 
-def in_order(source: Iterable[Any], seen: dict[str, Task[Any]]) -> Iterator[Task[Any]]:
+def in_order(source: Iterable[Any], seen: Tasks) -> Iterator[Task[Any]]:
     """Yield the tasks of a growing graph, each after those it depends on.
 
     Parameters
     ----------
     source : iterable of Task
-    seen : dict of str to Task
+    seen : Tasks
         What was read before; filled with what is read.
 
     Raises

@@ -14,7 +14,7 @@ from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.domain.workers import WorkerStatus
 from slurmband.errors import GraphGrows, ProducerLost, UnknownDependency
-from slurmband.store import registration
+from slurmband.store import bulk, registration
 from slurmband.store.database import Transaction
 from slurmband.store.moves import block_where_hopeless, chunks
 from slurmband.store.registration import GROWING, Budgets, Revision
@@ -148,9 +148,9 @@ def extend(tx: Transaction, worker: int, slice_: Sequence[Task[Any]], *, now: fl
         return 0
     completed = frozenset(n for n, row in known.items() if row.state == TaskState.COMPLETED)
     last = tx.connection.execute(select(func.max(tasks.c.key))).scalar_one() or 0
-    keys = registration.insert_tasks(tx, new, first_key=last + 1, now=now, completed=completed)
+    keys = bulk.insert_tasks(tx, new, first_key=last + 1, now=now, completed=completed)
     every = {name: row.key for name, row in known.items()} | keys
-    registration.insert_edges(tx, new, every, completed=completed)
+    bulk.insert_edges(tx, new, every, completed=completed)
     block_where_hopeless(tx, [keys[task.id] for task in new if task.dependencies], now)
     _note(tx, "grow", worker, f"{len(new)} more", now)
     return len(new)

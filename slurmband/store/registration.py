@@ -5,10 +5,8 @@ have not started their new dependencies, cancels what is gone and leaves what ha
 gets its new dependencies for the case that it is to run again.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -18,15 +16,14 @@ from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.errors import GraphChanged, GraphGrows
 from slurmband.store import interventions, transitions
+from slurmband.store.bulk import AS_GIVEN, insert_edges, insert_graph, insert_tasks, requirements_of
 from slurmband.store.database import Transaction
-from slurmband.store.schema import WORKFLOW, edges, revisions, task_statuses, tasks, workflows
+from slurmband.store.schema import WORKFLOW, edges, revisions, tasks, workflows
 
 #: Retries where nothing else was asked for: a failure is the task's own and final, while workers on
 #: a cluster die for many reasons that are not the task's.
 DEFAULT_MAX_FAILED_RETRIES = 0
 DEFAULT_MAX_KILLED_RETRIES = 3
-#: Edges written by one statement; a graph can have millions, which need not all be in memory.
-_AT_A_TIME: Final = 10_000
 #: Stands for the digest of a graph that is never whole; see `slurmband.store.growth`.
 GROWING: Final = "growing"
 
@@ -140,9 +137,8 @@ def register(
     wanted = graph.fingerprints if compare else None
     if registered is None:
         write_revision(tx, Revision(1, graph.digest, wanted), len(graph), now)
-        keys = insert_tasks(tx, graph, first_key=1, now=now)
-        insert_edges(tx, graph, keys, completed=frozenset())
-        return Registered(1, added=len(keys))
+        insert_graph(tx, graph.tasks, now=now)
+        return Registered(1, added=len(graph))
     refingerprinted = compare and registered.fingerprints != wanted
     if not new_revision and not (refingerprinted and alone()):
         return Registered(registered.number)
@@ -192,26 +188,27 @@ def _revise(
     tx: Transaction, graph: Graph, revision: int, *, compare: bool, now: float
 ) -> Registered:
     """Bring the tables to a graph that may differ from the one they hold."""
+    wanted = list(graph)
     known = {row.id: row for row in tx.connection.execute(select(tasks)).all()}
     keys = {name: row.key for name, row in known.items()}
-    new = [task for task in graph if task.id not in known]
+    new = [task for task in wanted if task.id not in known]
     keys |= insert_tasks(tx, new, first_key=max(keys.values()) + 1, now=now)
 
     gone = [row for name, row in known.items() if name not in graph.tasks]
     dropped = [row.key for row in gone if row.state in _CAN_BE_DROPPED]
     interventions.drop(tx, dropped, now=now)
     _set(tx, "in_graph", {row.key: 0 for row in gone if row.in_graph})
-    back = [t for t in graph if t.id in known and not known[t.id].in_graph]
+    back = [t for t in wanted if t.id in known and not known[t.id].in_graph]
     _set(tx, "in_graph", {keys[task.id]: 1 for task in back})
     cancelled = [t for t in back if known[t.id].state == TaskState.CANCELLED]
     interventions.restore(tx, [keys[task.id] for task in cancelled], now=now)
 
-    rewired = _rewired(tx, graph, known)
-    started = [t for t in graph if t.id in rewired and known[t.id].state in _HAS_STARTED]
+    rewired = _rewired(tx, wanted, known)
+    started = [t for t in wanted if t.id in rewired and known[t.id].state in _HAS_STARTED]
     otherwise = rewired | {task.id for task in cancelled}
     changed = [
         task
-        for task in graph
+        for task in wanted
         if task.id in known
         and known[task.id].state not in _HAS_STARTED
         and (task.id in otherwise or _described(known[task.id]) != _description(task))
@@ -225,10 +222,10 @@ def _revise(
     _rewire(tx, changed + new, changed, keys, completed)
     # Whoever has started waits for nothing, but for all of these if it is to run again.
     _rewire(tx, started, started, keys, frozenset(graph.tasks))
-    _describe_completed(tx, graph, known)
+    _describe_completed(tx, wanted, known)
     waiting = [*changed, *(task for task in new if task.dependencies)]
     interventions.settle(tx, [keys[task.id] for task in waiting], now=now)
-    outdated = _refingerprint(tx, graph, known, compare=compare, now=now)
+    outdated = _refingerprint(tx, wanted, known, compare=compare, now=now)
     too_late = tuple(sorted({task.id for task in started} - outdated))
     return Registered(revision, len(new), len(dropped), len(changed), len(outdated), too_late)
 
@@ -249,20 +246,25 @@ def _set(tx: Transaction, column: str, values: Mapping[int, object]) -> None:
         )
 
 
-def _rewired(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> set[str]:
+def _rewired(tx: Transaction, wanted: Sequence[Task[Any]], known: Mapping[str, Any]) -> set[str]:
     """Return the tasks whose dependencies are registered otherwise than the graph has them."""
     names = {row.key: name for name, row in known.items()}
     registered: dict[str, set[str]] = {name: set() for name in known}
     for upstream, downstream in tx.connection.execute(select(edges.c.upstream, edges.c.downstream)):
         registered[names[downstream]].add(names[upstream])
-    return {t.id for t in graph if t.id in known and registered[t.id] != set(t.dependencies)}
+    return {t.id for t in wanted if t.id in known and registered[t.id] != set(t.dependencies)}
 
 
 def _refingerprint(
-    tx: Transaction, graph: Graph, known: Mapping[str, Any], *, compare: bool, now: float
+    tx: Transaction,
+    wanted: Sequence[Task[Any]],
+    known: Mapping[str, Any],
+    *,
+    compare: bool,
+    now: float,
 ) -> set[str]:
     """Write the fingerprints, and let run again what completed with another; return which."""
-    registered = [(known[task.id], task.fingerprint) for task in graph if task.id in known]
+    registered = [(known[task.id], task.fingerprint) for task in wanted if task.id in known]
     _set(tx, "fingerprint", {row.key: own for row, own in registered if row.fingerprint != own})
     if not compare:
         return set()
@@ -276,18 +278,16 @@ def _refingerprint(
     return {row.id for row in outdated}
 
 
-#: What a registration writes of a task as the user gave it.
-_AS_GIVEN = ("priority", "max_parallel_workers", "max_failed_retries", "max_killed_retries")
-
-
 def _description(task: Task[Any]) -> dict[str, object]:
-    given: dict[str, object] = {name: getattr(task, name) for name in _AS_GIVEN}
-    return {"requirements": _requirements(task)} | given
+    given: dict[str, object] = {name: getattr(task, name) for name in AS_GIVEN}
+    return {"requirements": requirements_of(task)} | given
 
 
-def _describe_completed(tx: Transaction, graph: Graph, known: Mapping[str, Any]) -> None:
+def _describe_completed(
+    tx: Transaction, wanted: Sequence[Task[Any]], known: Mapping[str, Any]
+) -> None:
     """Write how completed tasks are to be run, if they are to run again."""
-    for task in graph:
+    for task in wanted:
         row = known.get(task.id)
         if row is None or row.state != TaskState.COMPLETED:
             continue
@@ -298,7 +298,7 @@ def _describe_completed(tx: Transaction, graph: Graph, known: Mapping[str, Any])
 
 
 def _described(row: Any) -> dict[str, object]:
-    return {name: getattr(row, name) for name in ("requirements", *_AS_GIVEN)}
+    return {name: getattr(row, name) for name in ("requirements", *AS_GIVEN)}
 
 
 def _rewire(
@@ -314,68 +314,3 @@ def _rewire(
     for task in to_write:
         unmet = len(set(task.dependencies) - completed)
         tx.connection.execute(update(tasks).where(tasks.c.key == keys[task.id]).values(unmet=unmet))
-
-
-def _requirements(task: Task[Any]) -> str:
-    return json.dumps(sorted(set(task.requirements)))
-
-
-def insert_tasks(
-    tx: Transaction,
-    new: Iterable[Task[Any]],
-    *,
-    first_key: int,
-    now: float,
-    completed: frozenset[str] = frozenset(),
-) -> dict[str, int]:
-    """Insert tasks as waiting or ready by their own dependencies; return id -> key."""
-    rows = []
-    for key, task in enumerate(new, start=first_key):
-        unmet = len(set(task.dependencies) - completed)
-        rows.append(
-            {
-                "key": key,
-                "id": task.id,
-                "workflow_id": WORKFLOW,
-                "state": TaskState.WAITING if unmet else TaskState.READY,
-                **_description(task),
-                "fingerprint": task.fingerprint,
-                "free_slots": 0 if unmet else task.max_parallel_workers,
-                "unmet": unmet,
-            }
-        )
-    if rows:
-        tx.connection.execute(insert(tasks), rows)
-        history = [
-            {
-                "task_id": row["key"],
-                "status": row["state"],
-                "event": "register",
-                "timestamp": now,
-                "fingerprint": row["fingerprint"],
-            }
-            for row in rows
-        ]
-        tx.connection.execute(insert(task_statuses), history)
-    return {str(row["id"]): int(str(row["key"])) for row in rows}
-
-
-def insert_edges(
-    tx: Transaction,
-    of: Iterable[Task[Any]],
-    keys: Mapping[str, int],
-    *,
-    completed: frozenset[str],
-) -> None:
-    """Insert what tasks depend on; what is `completed` counts as satisfied."""
-    rows = (
-        {
-            "upstream": keys[name],
-            "downstream": keys[task.id],
-            "satisfied": int(name in completed),
-        }
-        for task in of
-        for name in set(task.dependencies)
-    )
-    while part := list(islice(rows, _AT_A_TIME)):
-        tx.connection.execute(insert(edges), part)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from slurmband.cli.main import COMMANDS, build
+from slurmband.cli.app import COMMANDS, build
 from slurmband.slurm.options import split
 from tests.architecture import markdown
 from tests.architecture.markdown import PAGES, README, ROOT, Block

@@ -1,6 +1,7 @@
 """The walls hold: imports point down, few files write, and the public names are what is promised."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -64,3 +65,54 @@ def test_a_worker_imports_nothing_of_the_command_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert not set(done.stdout.split()) & set(HEAVY)
+
+
+#: All that a worker may load of slurmband's command line, and of other packages (and what they load).
+OF_THE_COMMAND_LINE = {
+    "slurmband.cli",
+    *(f"slurmband.cli.{name}" for name in ("log", "main", "worker")),
+}
+OTHERS = "flufl.lock, psutil, sqlalchemy, tqdm"
+NOT_FOR_WORKERS = ("cli", "doctor", "observe", "store.entries", "submission")
+FLOW = """
+import sys
+from slurmband import Task
+
+def tasks():
+    yield Task("only")
+
+def run(task):
+    print(*sys.modules)
+"""
+
+
+def loaded_by(*words: str, folder: Path, **environ: str) -> set[str]:
+    """Return the modules that a Python process prints."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("mode", ["local", "shared"])
+def test_a_worker_has_loaded_nothing_needless_at_its_first_claim(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(FLOW)
+    code = f"import sys, {OTHERS}; print(*sys.modules)"
+    needed = {name.partition(".")[0] for name in loaded_by("-c", code, folder=tmp_path)}
+
+    loaded = loaded_by(
+        *("-m", "slurmband", "work", "flow.py"), folder=tmp_path, SLURMBAND_MODE=mode
+    )
+
+    packages = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - needed
+    assert packages <= {"slurmband", "flow", "__mp_main__"}
+    assert "sqlalchemy.orm" not in loaded
+    ours = {
+        name for name in loaded if name.startswith(tuple(f"slurmband.{n}" for n in NOT_FOR_WORKERS))
+    }
+    assert ours == OF_THE_COMMAND_LINE

@@ -15,7 +15,7 @@ from flufl.lock import Lock
 from typer.testing import CliRunner
 
 import slurmband
-from slurmband.cli.main import build
+from slurmband.cli.app import build
 from slurmband.errors import WorkerAlive
 
 #: Of slurmband, in a folder.

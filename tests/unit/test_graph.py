@@ -52,6 +52,12 @@ def test_tasks_are_consumed_once_so_a_generator_will_do() -> None:
     assert len(check(task(name) for name in "abc")) == 3
 
 
+def test_a_graph_is_checked_once() -> None:
+    graph = check([task("bake")])
+
+    assert check(graph) is graph
+
+
 def test_a_graph_without_tasks_names_where_it_came_from() -> None:
     with pytest.raises(EmptyGraph, match=r"tasks\(\) in sweep\.py gave no task"):
         check([], source="tasks() in sweep.py")
