@@ -19,6 +19,7 @@ from slurmband.store import interventions, transitions
 from slurmband.store.bulk import AS_GIVEN, insert_edges, insert_graph, insert_tasks, requirements_of
 from slurmband.store.database import Transaction
 from slurmband.store.schema import WORKFLOW, edges, revisions, tasks, workflows
+from slurmband.store.statements import Statement
 
 #: Retries where nothing else was asked for: a failure is the task's own and final, while workers on
 #: a cluster die for many reasons that are not the task's.
@@ -86,10 +87,15 @@ class Revision:
 
 def current(tx: Transaction) -> Revision | None:
     """Return the registered revision; None before the first registration."""
-    columns = (revisions.c.number, revisions.c.digest, revisions.c.fingerprints)
-    newest = select(*columns).order_by(revisions.c.number.desc()).limit(1)
-    row = tx.connection.execute(newest).one_or_none()
-    return None if row is None else Revision(*row)
+    rows = _CURRENT.run(tx)
+    return Revision(*rows[0]) if rows else None
+
+
+_CURRENT = Statement(
+    select(revisions.c.number, revisions.c.digest, revisions.c.fingerprints)
+    .order_by(revisions.c.number.desc())
+    .limit(1)
+)
 
 
 def register(
