@@ -1,27 +1,24 @@
 """Many new tasks and edges into the tables, by few statements.
 
-Whoever inserts each row by a statement of its own (``executemany`` does no other) pays each time for a
-savepoint, since the tables have foreign keys and triggers: 100 000 tasks with their history took 3.2 s
-of SQLite's time that way, and take 0.7 s in statements of many rows.
+100 000 tasks with their history took 3.2 s of SQLite's time row by row, and take 0.7 s in statements of
+many rows.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Column, insert, literal, select
+from sqlalchemy import insert, literal, select
 
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
 from slurmband.store.database import Transaction
 from slurmband.store.schema import WORKFLOW, edges, task_statuses, tasks
+from slurmband.store.statements import Insertion
 
-#: Values that one statement may have: SQLite before 3.32 takes 999.
-_VALUES: Final = 999
 #: Of SQLite's page cache, as its pragma has it: below 0, in KiB.
 _CACHE: Final = -8000
 #: What is written of a task as the user gave it.
@@ -38,9 +35,8 @@ def insert_graph(tx: Transaction, found: Tasks, *, now: float) -> None:
 def _insert_graph(tx: Transaction, found: Tasks, now: float) -> None:
     needs = (len(set(found.upstream(place))) for place in range(len(found)))
     _insert_tasks(tx, zip(found.ids, found.without_names(), needs, strict=True), 1, now)
-    _insert(
+    _EDGES.run(
         tx,
-        (edges.c.upstream, edges.c.downstream, edges.c.satisfied),
         (
             (need + 1, place + 1, 0)
             for place in range(len(found))
@@ -88,9 +84,8 @@ def insert_edges(
     completed: frozenset[str],
 ) -> None:
     """Insert what tasks depend on; what is `completed` counts as satisfied."""
-    _insert(
+    _EDGES.run(
         tx,
-        (edges.c.upstream, edges.c.downstream, edges.c.satisfied),
         (
             (keys[name], keys[task.id], int(name in completed))
             for task in of
@@ -108,13 +103,8 @@ def _insert_tasks(
     tx: Transaction, new: Iterable[tuple[str, Task[Any], int]], first_key: int, now: float
 ) -> None:
     """Insert tasks and their history; each is an id, all else the user said, and what is unmet."""
-    _insert(
+    _TASKS.run(
         tx,
-        (
-            *(tasks.c.key, tasks.c.id, tasks.c.workflow_id, tasks.c.requirements),
-            *(tasks.c.fingerprint, *(tasks.c[name] for name in AS_GIVEN)),
-            *(tasks.c.state, tasks.c.free_slots, tasks.c.unmet),
-        ),
         (
             (
                 *(key, name, WORKFLOW, requirements_of(task), *_as_given(task)),
@@ -136,16 +126,9 @@ def _insert_tasks(
 
 
 _WAITING, _READY = str(TaskState.WAITING), str(TaskState.READY)
-
-
-def _insert(
-    tx: Transaction, columns: Sequence[Column[Any]], rows: Iterable[Sequence[object]]
-) -> None:
-    """Insert rows of values as the driver takes them, in the order of the columns of one table."""
-    names = ", ".join(column.name for column in columns)
-    into = f"INSERT INTO {columns[0].table.name} ({names}) VALUES "
-    one = f"({', '.join('?' * len(columns))})"
-    remaining = iter(rows)
-    while part := list(islice(remaining, _VALUES // len(columns))):
-        values = tuple(chain.from_iterable(part))
-        tx.connection.exec_driver_sql(into + ", ".join([one] * len(part)), values)
+_EDGES: Final = Insertion(edges.c.upstream, edges.c.downstream, edges.c.satisfied)
+_TASKS: Final = Insertion(
+    *(tasks.c.key, tasks.c.id, tasks.c.workflow_id, tasks.c.requirements),
+    *(tasks.c.fingerprint, *(tasks.c[name] for name in AS_GIVEN)),
+    *(tasks.c.state, tasks.c.free_slots, tasks.c.unmet),
+)

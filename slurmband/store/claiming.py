@@ -7,14 +7,14 @@ for ten tasks than for one.
 import json
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import bindparam, column, insert, or_, select, table, text, update
+from sqlalchemy import bindparam, column, or_, select, table, text, update
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.states import Event, TaskState
 from slurmband.store.database import Transaction
 from slurmband.store.moves import Move, move
 from slurmband.store.schema import attempts, edges, task_counts, tasks
-from slurmband.store.statements import Row, Statement
+from slurmband.store.statements import KEYS, Insertion, Row, Statement
 
 
 def claim(
@@ -61,18 +61,13 @@ def _open(tx: Transaction, chosen: Sequence[Row], worker: int, now: float) -> li
         Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row), bool(row.awaited))
         for attempt, row in enumerate(chosen, first)
     ]
-    _OPEN.run_many(
+    _OPEN.run(
         tx,
         [
-            {
-                "id": held.attempt,
-                "task": held.task_key,
-                "slot": held.slot,
-                "number": held.number,
-                "worker": worker,
-                "claimed_at": now,
-                "fingerprint": row.fingerprint,
-            }
+            (
+                *(held.attempt, held.task_key, held.slot, held.number),
+                *(worker, now, row.fingerprint),
+            )
             for held, row in zip(claims, chosen, strict=True)
         ],
     )
@@ -132,7 +127,7 @@ _LAST_ATTEMPT = Statement(
 _TAKE_SLOT = Statement(
     update(tasks)
     .where(
-        tasks.c.key == bindparam("moved"),
+        tasks.c.key.in_(KEYS),
         tasks.c.state == bindparam("was"),
         tasks.c.free_slots > 0,
     )
@@ -142,11 +137,7 @@ _TAKE_SLOT = Statement(
         attempts=tasks.c.attempts + 1,
     )
 )
-_OPEN = Statement(
-    insert(attempts).values(
-        {
-            name: bindparam(name)
-            for name in ("id", "task", "slot", "number", "worker", "claimed_at", "fingerprint")
-        }
-    )
+_OPEN = Insertion(
+    *(attempts.c.id, attempts.c.task, attempts.c.slot, attempts.c.number),
+    *(attempts.c.worker, attempts.c.claimed_at, attempts.c.fingerprint),
 )

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, update
 
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, TRANSITIONS, Event, TaskState
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store.database import Transaction
 from slurmband.store.schema import edges, task_statuses, tasks
-from slurmband.store.statements import KEYS, MANY, Row, Statement, Values
+from slurmband.store.statements import KEYS, MANY, Insertion, Row, Statement, Values
 
 K = TypeVar("K")
 
@@ -63,8 +63,8 @@ def move(
     now : float
         UTC seconds since the epoch.
     write : Statement, optional
-        What writes the task ``moved`` that ``was`` somewhere and goes ``to`` somewhere else, with the
-        `values` that are given for it; by default only that.
+        What writes the `KEYS` that ``was`` somewhere and goes ``to`` somewhere else, with the `values`
+        that are given for each; by default only that.
     values : mapping of int to mapping, optional
 
     Returns
@@ -79,28 +79,22 @@ def move(
     """
     reached = {step.task: along(step.was, step.event) for step in steps}
     to = {task: state.value for task, state in reached.items()}
-    moved = (write or _MOVE).run_many(
+    moved = (write or _MOVE).change(
         tx,
-        [
-            {"moved": step.task, "was": step.was.value, "to": to[step.task]}
-            | dict(values.get(step.task, {}))
+        {
+            step.task: {"was": step.was.value, "to": to[step.task], **values.get(step.task, {})}
             for step in steps
-        ],
+        },
     )
     if moved != len(steps):
         raise RaceLost(f"{len(steps) - moved} of {len(steps)} tasks are not where they were")
-    _HISTORY.run_many(
+    _HISTORY.run(
         tx,
         [
-            {
-                "moved": step.task,
-                "to": to[step.task],
-                "by": step.event.value,
-                "at": now,
-                "who": step.worker,
-                "within": step.attempt,
-                "as": step.fingerprint,
-            }
+            (
+                *(step.task, to[step.task], step.event.value, now),
+                *(step.worker, step.attempt, step.fingerprint),
+            )
             for step in steps
         ],
     )
@@ -130,7 +124,7 @@ _WHERE = Statement(
 )
 _MOVE = Statement(
     update(tasks)
-    .where(tasks.c.key == bindparam("moved"), tasks.c.state == bindparam("was"))
+    .where(tasks.c.key.in_(KEYS), tasks.c.state == bindparam("was"))
     .values(
         state=bindparam("to"),
         free_slots=case(
@@ -143,16 +137,10 @@ _MOVE = Statement(
         ),
     )
 )
-_HISTORY = Statement(
-    insert(task_statuses).values(
-        task_id=bindparam("moved"),
-        status=bindparam("to"),
-        event=bindparam("by"),
-        timestamp=bindparam("at"),
-        worker_id=bindparam("who"),
-        attempt=bindparam("within"),
-        fingerprint=bindparam("as"),
-    )
+_HISTORY = Insertion(
+    *(task_statuses.c.task_id, task_statuses.c.status, task_statuses.c.event),
+    *(task_statuses.c.timestamp, task_statuses.c.worker_id, task_statuses.c.attempt),
+    task_statuses.c.fingerprint,
 )
 
 
@@ -178,7 +166,7 @@ def free_dependents(tx: Transaction, completed: Collection[int], now: float) -> 
         seen[row.key] = row
     if not seen:
         return frozenset()
-    _COUNT_DOWN.run_many(tx, [{"task": task, "n": n} for task, n in counted.items()])
+    _COUNT_DOWN.change(tx, {task: {"n": n} for task, n in counted.items()})
     _SATISFY.run_for(tx, completed)
     return _free(tx, [row for row in seen.values() if row.unmet == counted[row.key]], now)
 
@@ -205,9 +193,7 @@ _UNSATISFIED = Statement(
     .group_by(edges.c.downstream)
 )
 _COUNT_DOWN = Statement(
-    update(tasks)
-    .where(tasks.c.key == bindparam("task"))
-    .values(unmet=tasks.c.unmet - bindparam("n"))
+    update(tasks).where(tasks.c.key.in_(KEYS)).values(unmet=tasks.c.unmet - bindparam("n"))
 )
 _SATISFY = Statement(
     update(edges).where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0).values(satisfied=1)

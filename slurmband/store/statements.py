@@ -1,23 +1,26 @@
 """Statements of the hot path: made once from the schema, and handed to the driver as they are.
 
 SQLAlchemy finds its compiled form of a statement anew at each execution, which takes longer than SQLite
-takes to run it. Here that is done once, and what is done for many rows is one call.
+takes to run it. Here that is done once. And what is done for many rows is few statements: where a table
+has foreign keys and triggers each pays for a savepoint of its own, which takes several times what a row
+does. (``executemany`` is a statement for each row.)
 """
 
 from collections import namedtuple
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam
+from sqlalchemy import Column, Executable, bindparam
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 
 from slurmband.store.database import Transaction
 
-#: Lengths that an IN list is filled up to, so that there are few statements to prepare. Older SQLite
-#: takes 999 parameters.
+#: What one statement may have: SQLite before 3.32 takes 999.
+_PARAMETERS: Final = 999
+#: Lengths that an IN list is filled up to, and rows of an INSERT: so few statements are prepared.
 _LENGTHS: Final = (1, 4, 16, 64, 256)
 MANY: Final = _LENGTHS[-1]
 _KEYS: Final = "keys"
@@ -61,14 +64,21 @@ class Statement:
         rows = self.run(tx, **values)
         return rows[0][0] if rows else None
 
-    def run_many(self, tx: Transaction, rows: Sequence[Values]) -> int:
-        """Execute it once for each row of parameters; return how many rows of the table changed."""
-        if not rows:
-            return 0
+    def run_many(self, tx: Transaction, rows: Sequence[Values]) -> None:
+        """Execute it once for each row of parameters."""
         sql, given = self._compiled
-        if given:
-            rows = [{**given, **row} for row in rows]
-        return tx.driver.executemany(sql, rows).rowcount
+        tx.driver.executemany(sql, [{**given, **row} for row in rows])
+
+    def change(self, tx: Transaction, rows: Mapping[int, Values]) -> int:
+        """Execute it for keys, those of equal parameters together; return how many rows changed."""
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for key, values in rows.items():
+            alike.setdefault(tuple(values.values()), []).append(key)
+        changed = 0
+        for keys in alike.values():
+            for sql, given in self._parts(keys):
+                changed += tx.driver.execute(sql, given | dict(rows[keys[0]])).rowcount
+        return changed
 
     def run_for(self, tx: Transaction, keys: Collection[int], **values: object) -> list[Row]:
         """Execute it for lists of keys; return the rows of all."""
@@ -91,11 +101,39 @@ class Statement:
         while part := list(islice(rest, MANY)):
             length = next(length for length in _LENGTHS if length >= len(part))
             part += part[-1:] * (length - len(part))
-            yield self._listed(sql, length), given | dict(zip(_NAMES, part, strict=False))
-
-    def _listed(self, sql: str, length: int) -> str:
-        return sql.replace(f"__[POSTCOMPILE_{_KEYS}]", _LISTS[length])
+            listed = sql.replace(f"__[POSTCOMPILE_{_KEYS}]", _LISTS[length])
+            yield listed, given | dict(zip(_NAMES, part, strict=False))
 
 
 _NAMES: Final = tuple(f"key{number}" for number in range(MANY))
 _LISTS: Final = {length: ", ".join(f":{name}" for name in _NAMES[:length]) for length in _LENGTHS}
+
+
+class Insertion:
+    """An INSERT of rows into some columns of a table.
+
+    Parameters
+    ----------
+    *columns : Column
+        Of one table; a row has its values in this order, as the driver takes them.
+    """
+
+    def __init__(self, *columns: Column[Any]) -> None:
+        names = ", ".join(column.name for column in columns)
+        self._into = f"INSERT INTO {columns[0].table.name} ({names}) VALUES "  # noqa: S608  # our schema's own
+        self._row = f"({', '.join('?' * len(columns))})"
+        most = _PARAMETERS // len(columns)
+        self._lengths = (most, *(length for length in _LENGTHS[::-1] if length < most))
+
+    def run(self, tx: Transaction, rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows."""
+        remaining = iter(rows)
+        while part := list(islice(remaining, self._lengths[0])):
+            for length in self._lengths:
+                while len(part) >= length:
+                    self._run(tx, part[:length])
+                    del part[:length]
+
+    def _run(self, tx: Transaction, rows: Sequence[Sequence[object]]) -> None:
+        sql = self._into + ", ".join([self._row] * len(rows))
+        tx.driver.execute(sql, tuple(chain.from_iterable(rows)))

@@ -86,14 +86,15 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
     before = {row.key: row for row in _BEFORE.run_for(tx, [held.task_key for held, _ in ended])}
     steps: list[Move] = []
     values: dict[int, dict[str, Any]] = {}
-    still_in, outdated = [], []
+    still_in: dict[int, dict[str, Any]] = {}
+    outdated = []
     for held, ending in ended:
         row, attempt = before[held.task_key], closed[held.attempt]
         tally = _tally(row, ending.outcome)
         counted = _tallied(row, tally, ending.outcome, attempt.fingerprint)
         event = event_after(ending.outcome, tally)
         if event is None:
-            still_in.append({"task": row.key} | counted)
+            still_in[row.key] = counted
             continue
         of, was = attempt.fingerprint or row.fingerprint, TaskState(row.state)
         steps.append(Move(row.key, was, event, attempt.worker, held.attempt, of))
@@ -101,7 +102,7 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
         values[row.key] = counted | {"free": row.max_parallel_workers if claimable else 0}
         if event is Event.COMPLETE and _is_outdated(row, counted["of"]):
             outdated.append(row.key)
-    _TALLY.run_many(tx, still_in)
+    _TALLY.change(tx, still_in)
     reached = move(tx, steps, now, write=_END_TASK, values=values)
     names = {held.task_key: held.task for held, _ in ended}
     lost = [held for held, _ in reports if held.attempt not in closed]
@@ -120,9 +121,8 @@ def close_attempts(
         lost its claim.
     """
     found = {row.id: row for row in _STILL_OPEN.run_for(tx, [held.attempt for held, _ in reports])}
-    endings = [
-        {
-            "attempt": held.attempt,
+    endings = {
+        held.attempt: {
             "as": ending.outcome.value,
             "why": ending.reason,
             "told": ending.error,
@@ -130,8 +130,8 @@ def close_attempts(
         }
         for held, ending in reports
         if held.attempt in found
-    ]
-    if _END.run_many(tx, endings) != len(found):
+    }
+    if _END.change(tx, endings) != len(found):
         raise InvariantBroken("attempts that were open are not any more, within one transaction")
     return found
 
@@ -196,7 +196,7 @@ _STILL_OPEN = Statement(
 )
 _END = Statement(
     update(attempts)
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.outcome.is_(None))
+    .where(attempts.c.id.in_(KEYS), attempts.c.outcome.is_(None))
     .values(
         outcome=bindparam("as"),
         reason=bindparam("why"),
@@ -240,10 +240,10 @@ _COUNTED: Final[dict[str, Any]] = {
     "completions": bindparam("done"),
     "last_fingerprint": bindparam("of"),
 }
-_TALLY = Statement(update(tasks).where(tasks.c.key == bindparam("task")).values(_COUNTED))
+_TALLY = Statement(update(tasks).where(tasks.c.key.in_(KEYS)).values(_COUNTED))
 _END_TASK = Statement(
     update(tasks)
-    .where(tasks.c.key == bindparam("moved"), tasks.c.state == bindparam("was"))
+    .where(tasks.c.key.in_(KEYS), tasks.c.state == bindparam("was"))
     .values(_COUNTED | {"state": bindparam("to")})
 )
 
