@@ -59,7 +59,8 @@ def _idle_worker(here: Here, folder: Path) -> psutil.Process | None:
     rows = json.loads(here.run(command, folder, slurmband.settings("", 0)))
     if not any("task_0" in str(row["tasks"]) for row in rows):
         return None
-    return next((psutil.Process(row["pid"]) for row in rows if not row["tasks"]), None)
+    idle = (row["pid"] for row in rows if row["state"] == "alive" and not row["tasks"])
+    return next((psutil.Process(pid) for pid in idle if psutil.pid_exists(pid)), None)
 
 
 def _processor_time(worker: psutil.Process) -> dict[str, float]:

@@ -15,16 +15,23 @@ WORK_PER_ROUND: Final = 20.0
 WORK_WHILE_AWAITED: Final = 4.0
 #: Seconds after which a report is made, whatever that costs.
 LONGEST: Final = 60.0
-#: Claims in hand at most: what is lost for a while with a worker that dies.
+#: Claims in hand at most, where nobody says otherwise: they are lost for a while with their worker.
 MOST: Final = 128
 #: Weight of what happened last in what is expected.
 _LATELY: Final = 0.3
 
 
 class Pace:
-    """What one worker has learned of how long tasks and rounds take, in seconds."""
+    """What one worker has learned of how long tasks and rounds take, in seconds.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int
+        Tasks to have in hand at most.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._task: float | None = None
         self._round: float | None = None
         self._taken = 0
@@ -43,7 +50,7 @@ class Pace:
         if self._task is None or self._round is None:
             return 1
         enough = WORK_PER_ROUND * self._round / max(self._task, 1e-6)
-        return max(1, min(round(enough), 2 * self._taken, MOST))
+        return max(1, min(round(enough), 2 * self._taken, self._most))
 
     def patience(self, *, awaited: bool) -> float:
         """Say for how many seconds after a round it is too early for the next one.

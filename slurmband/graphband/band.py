@@ -74,6 +74,9 @@ class Graphband(Generic[T]):
         Seconds between copies of the database (1800 in shared mode); 0: none.
     max_failed_retries, max_killed_retries : int
         How many further attempts after a failure (0), and after a death that is charged (3).
+    max_claims : int
+        How many short tasks to take at a time at most (128); 1: one after the other, strictly by
+        priority and in the order of the graph.
     has_more_jobs_ttl : float
         Seconds for which an answer of ``has_more_jobs`` is good (5); 0: ask the database each time.
     enable_fingerprints : bool
@@ -125,6 +128,7 @@ class Graphband(Generic[T]):
         backup_interval: float | None = None,
         max_failed_retries: int | None = None,
         max_killed_retries: int | None = None,
+        max_claims: int | None = None,
         has_more_jobs_ttl: float | None = None,
         enable_fingerprints: bool | None = None,
         growing: bool | None = None,
@@ -146,6 +150,7 @@ class Graphband(Generic[T]):
                 "backup_interval": backup_interval,
                 "max_failed_retries": max_failed_retries,
                 "max_killed_retries": max_killed_retries,
+                "max_claims": max_claims,
                 "has_more_jobs_ttl": has_more_jobs_ttl,
                 "enable_fingerprints": enable_fingerprints,
                 "growing": growing,

@@ -79,7 +79,7 @@ class Loop(Generic[T]):
         self._name = ""
         self._lookout: Lookout | None = None
         self._hand = Hand()
-        self._pace = Pace()
+        self._pace = Pace(options.max_claims)
         self._talking = threading.Lock()  # the lookout's thread may do a round, too
         self._found = Round()
         self._asked = self._began = 0.0

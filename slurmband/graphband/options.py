@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from slurmband.domain.pace import MOST
 from slurmband.errors import UsageError
 from slurmband.locks.generations import LEAST_PATIENCE, PATIENCE
 
@@ -42,6 +43,9 @@ class Options:
         shared mode, none in local mode.
     max_failed_retries, max_killed_retries : int or None
         None: as the band has it.
+    max_claims : int
+        How many short tasks to take at a time at most; 1: one after the other, strictly by priority
+        and in the order of the graph.
     has_more_jobs_ttl : float
         Seconds for which an answer of ``has_more_jobs`` is good; 0: ask each time.
     enable_fingerprints : bool
@@ -64,6 +68,7 @@ class Options:
     backup_interval: float | None = None
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
+    max_claims: int = MOST
     has_more_jobs_ttl: float = 5.0
     enable_fingerprints: bool = False
     growing: bool = False
@@ -88,6 +93,8 @@ class Options:
             raise UsageError(
                 f"no failure_policy {self.failure_policy!r}: it is 'continue' or 'stop'."
             )
+        if self.max_claims < 1:
+            raise UsageError(f"max_claims is {self.max_claims}: write 1 for one task at a time.")
         if not self.has_more_jobs_ttl >= 0:
             raise UsageError(
                 f"has_more_jobs_ttl is {self.has_more_jobs_ttl:g} s: write 0 to ask each time."
@@ -170,6 +177,7 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "backup_interval": float,
     "max_failed_retries": int,
     "max_killed_retries": int,
+    "max_claims": int,
     "has_more_jobs_ttl": float,
     "enable_fingerprints": _flag,
     "growing": _flag,

@@ -188,6 +188,7 @@ class Slurmband:
             tasks,
             db=folder / DATABASE,
             tqdm_kwargs={"disable": True},
+            max_claims=1,  # or the order would be another one
             **options,
         )
 

@@ -47,6 +47,15 @@ def test_from_one_task_it_doubles_at_most_each_time() -> None:
     assert wants == [1, 2, 4, 8, 16, 32]
 
 
+def test_who_wants_one_at_a_time_gets_one_at_a_time() -> None:
+    pace = Pace(most=1)
+    for _ in range(5):
+        pace.asked(0.01, pace.want())
+        pace.ran(0.0)
+
+    assert pace.want() == 1
+
+
 def test_who_got_less_than_it_wanted_wants_no_more_than_twice_that() -> None:
     pace = learned(task=0.0001, round_=0.01)
 
