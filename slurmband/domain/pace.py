@@ -2,11 +2,12 @@
 
 A round with the database takes milliseconds on a local disk, and a tenth of a second on a busy file
 server. Where a task takes long beside that, a worker takes one at a time and reports it at once. Where
-tasks are short it takes several, so that rounds stay a small part of its time; but never more than its
-share of what is ready (guided self-scheduling: Polychronopoulos and Kuck, 1987), so that nobody idles at
-the end while somebody else has a pile.
+tasks are short it takes several, so that rounds stay a small part of its time; but no more than its
+share of what is ready (guided self-scheduling: Polychronopoulos and Kuck, 1987), so that nobody idles
+at the end while somebody else has a pile. What is done within the time of a round is no pile.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 #: The work between two rounds is to be so many times what a round takes.
@@ -19,6 +20,30 @@ LONGEST: Final = 60.0
 MOST: Final = 128
 #: Weight of what happened last in what is expected.
 _LATELY: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a worker would like to take in a round.
+
+    Parameters
+    ----------
+    want : int
+        So many tasks, if that is no more than its share of what is ready.
+    trifle : int
+        So many even if it is more: they are done within the time of a round, and nobody else would have
+        them sooner.
+    """
+
+    want: int
+    trifle: int = 1
+
+    def of(self, ready: int, workers: int) -> int:
+        """Return how many to take where so many are ready for so many workers."""
+        return min(self.want, max(self.trifle, -(-ready // max(1, workers))))
+
+
+NOTHING: Final = Wish(0)
 
 
 class Pace:
@@ -37,7 +62,7 @@ class Pace:
         self._taken = 0
 
     def ran(self, seconds: float) -> None:
-        """Learn how long a task took."""
+        """Learn how long a task took, with all that is written down of it."""
         self._task = _mean(self._task, seconds)
 
     def asked(self, seconds: float, taken: int) -> None:
@@ -45,12 +70,13 @@ class Pace:
         self._round = _mean(self._round, seconds)
         self._taken = taken or self._taken
 
-    def want(self) -> int:
-        """Say how many tasks to have in hand after a round; from one, it doubles at most each time."""
+    def wish(self, in_hand: int = 0) -> Wish:
+        """Say what to take in a round; from one task, it doubles at most each time."""
         if self._task is None or self._round is None:
-            return 1
-        enough = WORK_PER_ROUND * self._round / max(self._task, 1e-6)
-        return max(1, min(round(enough), 2 * self._taken, self._most))
+            return Wish(1)
+        at_once = self._round / max(self._task, 1e-6)
+        enough = min(round(WORK_PER_ROUND * at_once), 2 * self._taken, self._most)
+        return Wish(max(0, max(1, enough) - in_hand), max(1, int(at_once)))
 
     def patience(self, *, awaited: bool) -> float:
         """Say for how many seconds after a round it is too early for the next one.
@@ -62,11 +88,6 @@ class Pace:
         """
         rounds = WORK_WHILE_AWAITED if awaited else WORK_PER_ROUND
         return min(rounds * (self._round or 0.0), LONGEST)
-
-
-def share(ready: int, workers: int) -> int:
-    """Return how many of the ready tasks are one worker's fair share: at least one."""
-    return max(1, -(-ready // max(1, workers)))
 
 
 def _mean(before: float | None, now: float) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
+from slurmband.domain.pace import Wish
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
 from slurmband.domain.workers import Element
@@ -93,11 +94,11 @@ class GrowingLife(Life):
         self._fingerprints = None
 
     def round(
-        self, reports: Sequence[Report], *, want: int, keeping: Collection[int] = ()
+        self, reports: Sequence[Report], *, wish: Wish, keeping: Collection[int] = ()
     ) -> Round:
         """Do a round, and tell the waiting what the graph grew by, or that a producer is needed."""
         try:
-            found = super().round(reports, want=want, keeping=keeping)
+            found = super().round(reports, wish=wish, keeping=keeping)
         finally:
             self.slice, self.ends = (), False
         self._registry.learn(self._found)
@@ -106,12 +107,12 @@ class GrowingLife(Life):
         return found
 
     def _look_and_claim(
-        self, tx: Transaction, found: Round, want: int, unknown: Collection[int] | None
+        self, tx: Transaction, found: Round, wish: Wish, unknown: Collection[int] | None
     ) -> None:
         me, now = self.worker.key, self._clock.now()
-        grown = want and self._grow(tx, now)
-        super()._look_and_claim(tx, found, want, unknown)
-        idle = want > 0 and not (found.claims or found.superseded or found.stopped_by)
+        grown = wish.want > 0 and self._grow(tx, now)
+        super()._look_and_claim(tx, found, wish, unknown)
+        idle = wish.want > 0 and not (found.claims or found.superseded or found.stopped_by)
         gave_back = not idle and growth.give_back(tx, me)
         found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
         self._found = self._registry.look(tx) if found.producing else {}
@@ -133,8 +134,8 @@ class GrowingLife(Life):
             return False  # whoever is the producer now reads the same tasks
         return True
 
-    def _claim(self, tx: Transaction, want: int) -> list[Claim]:
-        return self._claim_share(tx, want)
+    def _claim(self, tx: Transaction, wish: Wish) -> list[Claim]:
+        return self._claim_share(tx, wish)
 
 
 class GrowingLoop(Loop[T]):

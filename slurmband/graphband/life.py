@@ -10,7 +10,7 @@ from contextlib import suppress
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Reason
 from slurmband.domain.graph import Graph
-from slurmband.domain.pace import share
+from slurmband.domain.pace import NOTHING, Wish
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import Element, Worker
 from slurmband.errors import (
@@ -142,15 +142,15 @@ class Life:
             )
 
     def round(
-        self, reports: Sequence[Report], *, want: int, keeping: Collection[int] = ()
+        self, reports: Sequence[Report], *, wish: Wish, keeping: Collection[int] = ()
     ) -> Round:
         """Report what ended and claim what is next, in one transaction.
 
         Parameters
         ----------
         reports : sequence of (Claim, Ending)
-        want : int
-            How many tasks to claim at most; of what is ready, a fair share.
+        wish : Wish
+            How many tasks to claim.
         keeping : collection of int
             Attempts that this worker holds, and goes on holding.
 
@@ -165,9 +165,9 @@ class Life:
             try:
                 with self._store.transaction() as tx:
                     freed = self._report(tx, reports, found)
-                    self._look_and_claim(tx, found, want, keeping if unknown else None)
-                    to_tell = freed or unknown or (reports and not found.left)
-                    newest = queries.newest_event(tx) if to_tell else 0
+                    self._look_and_claim(tx, found, wish, keeping if unknown else None)
+                    over = bool(reports) and not found.left
+                    newest = self._worth_telling(tx, certain=unknown or over, perhaps=freed)
                     due = not found.claims or self.snapshots.due()
                     surveyed = survey(tx) if due or self._store.mode is Mode.SHARED else None
                 break
@@ -184,6 +184,12 @@ class Life:
         if reports and found.finished:
             self._prune()
         return found
+
+    def _worth_telling(self, tx: Transaction, *, certain: bool, perhaps: bool) -> int:
+        """Return the newest event, where those who wait are to look again; else 0."""
+        if certain or (perhaps and queries.is_claimable(tx)):
+            return queries.newest_event(tx)
+        return 0
 
     def _prune(self) -> None:
         """Tidy up now that the band has nothing left to do; at the next end, if not now."""
@@ -230,18 +236,18 @@ class Life:
         return bool(closed.freed)
 
     def _look_and_claim(
-        self, tx: Transaction, found: Round, want: int, unknown: Collection[int] | None
+        self, tx: Transaction, found: Round, wish: Wish, unknown: Collection[int] | None
     ) -> None:
         """Claim, or adopt what an `unknown` commit may have claimed besides what is kept."""
         membership.check_alive(tx, self.worker)
         if self._options.failure_policy == "stop":
             found.stopped_by = queries.first_ended_badly(tx)
         found.superseded = self._superseded(tx)
-        if want and found.superseded is None and found.stopped_by is None:
+        if wish.want and found.superseded is None and found.stopped_by is None:
             if unknown is not None:
                 held = queries.open_claims(tx, self.worker.key)
                 found.claims = [claim for claim in held if claim.attempt not in unknown]
-            found.claims = found.claims or self._claim(tx, want)
+            found.claims = found.claims or self._claim(tx, wish)
         counts = queries.counts(tx)
         found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
         found.left = queries.active_for(tx, self.worker.labels)
@@ -257,10 +263,10 @@ class Life:
             return None
         return FingerprintsChanged()
 
-    def _claim(self, tx: Transaction, want: int) -> list[Claim]:
+    def _claim(self, tx: Transaction, wish: Wish) -> list[Claim]:
         """Claim tasks that are in this worker's own graph."""
         now = self._clock.now()
-        while claims := self._claim_share(tx, want):
+        while claims := self._claim_share(tx, wish):
             own = [claim for claim in claims if claim.task in self.graph.tasks]
             for claim in claims:
                 if claim.task not in self.graph.tasks:
@@ -269,19 +275,19 @@ class Life:
                 return own
         return []
 
-    def _claim_share(self, tx: Transaction, want: int) -> list[Claim]:
-        worker = self.worker
-        if want > 1:
+    def _claim_share(self, tx: Transaction, wish: Wish) -> list[Claim]:
+        worker, limit = self.worker, wish.want
+        if limit > 1:
             ready = queries.claimable_for(tx, worker.labels)
-            want = min(want, share(ready, queries.workers_alive(tx)))
-        return claiming.claim(tx, worker.key, worker.labels, limit=want, now=self._clock.now())
+            limit = wish.of(ready, queries.workers_alive(tx))
+        return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=self._clock.now())
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
         """Report what ended, release what is held, and end this incarnation."""
         found = Round()
         try:
             if reports:
-                found = self.round(reports, want=0)
+                found = self.round(reports, wish=NOTHING)
             with telling(self._store) as tx:
                 membership.leave(tx, self.worker, reason, now=self._clock.now())
             Beats(self._store.layout.beats).end(self.worker.key)

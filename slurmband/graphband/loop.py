@@ -14,7 +14,7 @@ from tqdm import tqdm
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
-from slurmband.domain.pace import Pace
+from slurmband.domain.pace import NOTHING, Pace, Wish
 from slurmband.domain.task import Task
 from slurmband.domain.workers import Element
 from slurmband.errors import BandStopped, SlurmbandError, WorkerLost
@@ -82,7 +82,7 @@ class Loop(Generic[T]):
         self._pace = Pace(options.max_claims)
         self._talking = threading.Lock()  # the lookout's thread may do a round, too
         self._found = Round()
-        self._asked = self._began = 0.0
+        self._asked = self._taken = self._began = 0.0
         self._producing = False
         self.drain = Drain(self._forward)
         self.bar: Any = None
@@ -151,7 +151,7 @@ class Loop(Generic[T]):
         lookout.remember()
         leaves = self.drain or self.closing or not life.heartbeat.fresh()
         try:
-            found = self._talk(life, want=0 if leaves else self._pace.want() - len(self._hand))
+            found = self._talk(life, NOTHING if leaves else self._pace.wish(len(self._hand)))
         except WorkerLost as lost:
             self._mourn(life, lost)
             return None
@@ -162,11 +162,11 @@ class Loop(Generic[T]):
             raise BandStopped(found.stopped_by)
         return found
 
-    def _talk(self, life: Life, *, want: int) -> Round:
+    def _talk(self, life: Life, wish: Wish) -> Round:
         with self._talking:
             reports, began = self._hand.reports, self._clock.monotonic()
             keeping = self._hand.attempts | ({self.held.attempt} if self.held else set())
-            found = life.round(reports, want=max(0, want), keeping=keeping)
+            found = life.round(reports, wish=wish, keeping=keeping)
             self._hand.told(len(reports))
             self._hand.add(found.claims)
             self._asked = self._clock.monotonic()
@@ -204,7 +204,7 @@ class Loop(Generic[T]):
         return self._graph.tasks[held.task]
 
     def _begin_task(self, held: Claim) -> Task[T] | None:
-        life = self.begun()
+        life, self._taken = self.begun(), self._clock.monotonic()
         task = self._task_of(held)
         if task is None:
             return None
@@ -239,7 +239,7 @@ class Loop(Generic[T]):
         life.journal.ended(held.attempt, ending)
         self._hand.ended(held, ending)
         self.held = None
-        self._pace.ran(seconds)
+        self._pace.ran(self._clock.monotonic() - self._taken)
         log.log(
             logging.WARNING if ending.outcome is Outcome.FAILED else logging.INFO,
             "task=%s attempt=%d worker=%s %s after %.2f s%s",
@@ -306,7 +306,7 @@ class Loop(Generic[T]):
             return
         self._hand.give_up(NOT_BEGUN)
         with suppress(WorkerLost):  # its own thread finds out, and says so
-            self._talk(life, want=0)
+            self._talk(life, NOTHING)
 
     def _at_beat(self, life: Life) -> None:
         """Do what is to be done now and then, in the thread that hears the beats."""

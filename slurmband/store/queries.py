@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, select
+from sqlalchemy import RowMapping, Select, bindparam, func, select, text
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -55,6 +55,11 @@ def _count_for(tx: Transaction, labels: Collection[str], states: Collection[str]
     return sum(row.n for row in rows if frozenset(json.loads(row.requirements)) <= offered)
 
 
+def is_claimable(tx: Transaction) -> bool:
+    """Whether a worker with the right labels could claim something now."""
+    return bool(_IS_CLAIMABLE.run(tx))
+
+
 def workers_alive(tx: Transaction) -> int:
     """Count the workers that nobody has seen end."""
     return int(_WORKERS_ALIVE.value(tx))
@@ -62,6 +67,7 @@ def workers_alive(tx: Transaction) -> int:
 
 _TASK_COUNTS = Statement(select(task_counts).where(task_counts.c.n > 0))
 _GROWING = Statement(select(workflows.c.growing))
+_IS_CLAIMABLE = Statement(select(tasks.c.key).where(text("free_slots > 0")).limit(1))
 _WORKERS_ALIVE = Statement(
     select(func.count()).where(
         workers.c.workflow_id == WORKFLOW, workers.c.status == WorkerStatus.ALIVE

@@ -15,7 +15,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,10 +104,8 @@ class _Witness:
         witness = cls.of_this_process = cls(Path(os.environ[WITNESS]))
         plain = Life.round
 
-        def witnessed(
-            life: Life, reports: Sequence[Report], *, want: int, keeping: Collection[int] = ()
-        ) -> Round:
-            return witness.round(plain, life, reports, want=want, keeping=keeping)
+        def witnessed(life: Life, reports: Sequence[Report], **how: Any) -> Round:
+            return witness.round(plain, life, reports, **how)
 
         Life.round = witnessed  # type: ignore[method-assign, assignment]  # to hear all
 

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import pytest
 
 from slurmband.domain.graph import check
+from slurmband.domain.pace import NOTHING, Wish
 from slurmband.errors import CommitUnknown, EnvironmentFault, WorkerLost
 from slurmband.graphband.growth import GrowingLife, Registry
 from slurmband.graphband.life import Life
@@ -84,11 +85,11 @@ def test_a_report_is_recorded_once_and_told_to_those_who_wait(
 ) -> None:
     notice = Notice(store.layout.notice)
     with living(a_life(store)) as life:
-        (claim,) = life.round((), want=1).claims
+        (claim,) = life.round((), wish=Wish(1)).claims
         before = notice.look()
         store.doubts = [kept]
 
-        found = life.round([(claim, COMPLETED)], want=0)
+        found = life.round([(claim, COMPLETED)], wish=NOTHING)
 
     assert found.refused == []
     assert bench.states() == {"bake": "completed", "serve": "ready"}
@@ -108,13 +109,13 @@ def test_a_slice_is_known_only_where_it_was_registered(
         def lose(_fault: EnvironmentFault) -> None:
             bench.lose(life.worker)
 
-        assert life.round((), want=1).producing
+        assert life.round((), wish=Wish(1)).producing
         life.slice = [task("bake", labels="oven")]
         store.doubts = [kept]
         monkeypatch.setattr(life, "_pause", lose)
         with pytest.raises(WorkerLost):
-            life.round((), want=1)
+            life.round((), wish=Wish(1))
     with living(GrowingLife(store, registry, options, HandClock(), None)) as life:
-        assert life.round((), want=1).producing
+        assert life.round((), wish=Wish(1)).producing
 
     assert registry.ids == set(bench.states()) == ({"bake"} if kept else set())

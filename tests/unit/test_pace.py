@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmband.domain.pace import LONGEST, MOST, Pace, share
+from slurmband.domain.pace import LONGEST, MOST, NOTHING, Pace, Wish
 
 pytestmark = pytest.mark.unit
 
@@ -11,7 +11,7 @@ def learned(*, task: float, round_: float, rounds: int = 20) -> Pace:
     """Return the pace of a worker that got all it wanted for a while."""
     pace = Pace()
     for _ in range(rounds):
-        pace.asked(round_, pace.want())
+        pace.asked(round_, pace.wish().want)
         pace.ran(task)
     return pace
 
@@ -19,7 +19,7 @@ def learned(*, task: float, round_: float, rounds: int = 20) -> Pace:
 def test_a_worker_that_knows_nothing_takes_one_task_and_reports_at_once() -> None:
     pace = Pace()
 
-    assert (pace.want(), pace.patience(awaited=False)) == (1, 0.0)
+    assert (pace.wish(), pace.patience(awaited=False)) == (Wish(1), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_a_worker_that_knows_nothing_takes_one_task_and_reports_at_once() -> Non
     ],
 )
 def test_rounds_stay_a_small_part_of_the_work(task: float, round_: float, want: int) -> None:
-    assert learned(task=task, round_=round_).want() == want
+    assert learned(task=task, round_=round_).wish().want == want
 
 
 def test_from_one_task_it_doubles_at_most_each_time() -> None:
     pace, wants = Pace(), []
     for _ in range(6):
-        wants.append(pace.want())
+        wants.append(pace.wish().want)
         pace.asked(0.01, wants[-1])
         pace.ran(0.0001)
 
@@ -50,10 +50,10 @@ def test_from_one_task_it_doubles_at_most_each_time() -> None:
 def test_who_wants_one_at_a_time_gets_one_at_a_time() -> None:
     pace = Pace(most=1)
     for _ in range(5):
-        pace.asked(0.01, pace.want())
+        pace.asked(0.01, pace.wish().want)
         pace.ran(0.0)
 
-    assert pace.want() == 1
+    assert pace.wish().want == 1
 
 
 def test_who_got_less_than_it_wanted_wants_no_more_than_twice_that() -> None:
@@ -61,7 +61,7 @@ def test_who_got_less_than_it_wanted_wants_no_more_than_twice_that() -> None:
 
     pace.asked(0.01, 3)
 
-    assert pace.want() == 6
+    assert pace.wish().want == 6
 
 
 def test_a_round_that_gave_nothing_says_nothing_of_how_much_to_take() -> None:
@@ -69,7 +69,7 @@ def test_a_round_that_gave_nothing_says_nothing_of_how_much_to_take() -> None:
 
     pace.asked(0.01, 0)
 
-    assert pace.want() == MOST
+    assert pace.wish().want == MOST
 
 
 def test_long_tasks_after_short_ones_are_soon_taken_one_at_a_time() -> None:
@@ -77,7 +77,7 @@ def test_long_tasks_after_short_ones_are_soon_taken_one_at_a_time() -> None:
 
     pace.ran(10.0)
 
-    assert pace.want() == 1
+    assert pace.wish().want == 1
 
 
 def test_what_others_wait_for_is_reported_sooner() -> None:
@@ -91,9 +91,26 @@ def test_no_report_waits_for_ever_however_slow_the_rounds_are() -> None:
     assert learned(task=1.0, round_=100.0).patience(awaited=False) == LONGEST
 
 
+def test_what_is_done_within_a_round_is_a_trifle() -> None:
+    assert learned(task=1.0, round_=0.01).wish().trifle == 1
+    assert learned(task=0.001, round_=0.0105).wish().trifle == 10
+
+
+def test_what_is_in_hand_is_not_wanted_again() -> None:
+    pace = learned(task=0.1, round_=0.1)
+
+    assert [pace.wish(in_hand).want for in_hand in (0, 15, 20, 25)] == [20, 5, 0, 0]
+
+
 @pytest.mark.parametrize(
-    ("ready", "workers", "fair"),
-    [(0, 4, 1), (1, 4, 1), (4, 4, 1), (5, 4, 2), (1000, 4, 250), (7, 0, 7)],
+    ("ready", "workers", "taken"),
+    [(0, 4, 1), (1, 4, 1), (4, 4, 1), (5, 4, 2), (1000, 4, 100), (7, 0, 7)],
 )
-def test_nobody_takes_more_than_a_fair_share(ready: int, workers: int, fair: int) -> None:
-    assert share(ready, workers) == fair
+def test_nobody_takes_more_than_a_fair_share(ready: int, workers: int, taken: int) -> None:
+    assert Wish(100).of(ready, workers) == taken
+
+
+def test_nobody_waits_for_a_fair_share_of_trifles() -> None:
+    assert Wish(100, trifle=5).of(8, 4) == 5
+    assert Wish(3, trifle=5).of(8, 4) == 3
+    assert NOTHING.of(8, 4) == 0
