@@ -18,8 +18,9 @@ WORK_WHILE_AWAITED: Final = 4.0
 LONGEST: Final = 60.0
 #: Claims in hand at most, where nobody says otherwise: they are lost for a while with their worker.
 MOST: Final = 128
-#: Weight of what happened last in what is expected.
-_LATELY: Final = 0.3
+#: Weight of what happened last in what is expected: of tasks, which come in kinds, and of rounds.
+_LAST_TASK: Final = 0.5
+_LAST_ROUND: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,11 @@ class Pace:
 
     def ran(self, seconds: float) -> None:
         """Learn how long a task took, with all that is written down of it."""
-        self._task = _mean(self._task, seconds)
+        self._task = _mean(self._task, seconds, _LAST_TASK)
 
     def asked(self, seconds: float, taken: int) -> None:
         """Learn how long a round took, all its waiting included, and how many tasks it gave."""
-        self._round = _mean(self._round, seconds)
+        self._round = _mean(self._round, seconds, _LAST_ROUND)
         self._taken = taken or self._taken
 
     def wish(self, in_hand: int = 0) -> Wish:
@@ -90,5 +91,5 @@ class Pace:
         return min(rounds * (self._round or 0.0), LONGEST)
 
 
-def _mean(before: float | None, now: float) -> float:
-    return now if before is None else before + _LATELY * (now - before)
+def _mean(before: float | None, now: float, weight: float) -> float:
+    return now if before is None else before + weight * (now - before)

@@ -15,6 +15,10 @@ class Hand:
         self._turn = threading.Lock()
         self._claims: deque[Claim] = deque()
         self._reports: list[Report] = []
+        #: Whether something to be reported did not end as it should, which others must know at once.
+        self.urgent = False
+        #: Whether other tasks depend on what is to be reported.
+        self.awaited = False
 
     def __len__(self) -> int:
         """Count the claims."""
@@ -32,16 +36,6 @@ class Hand:
         with self._turn:
             return tuple(self._reports)
 
-    @property
-    def urgent(self) -> bool:
-        """Whether something did not end as it should, which others must know at once."""
-        return any(ending.outcome is not Outcome.COMPLETED for _, ending in self.reports)
-
-    @property
-    def awaited(self) -> bool:
-        """Whether other tasks depend on what is to be reported."""
-        return any(claim.awaited for claim, _ in self.reports)
-
     def add(self, claims: Collection[Claim]) -> None:
         """Put what a round gave at the end."""
         with self._turn:
@@ -55,23 +49,37 @@ class Hand:
     def ended(self, claim: Claim, ending: Ending) -> None:
         """Note what the next round is to report."""
         with self._turn:
-            self._reports.append((claim, ending))
-
-    def told(self, number: int) -> None:
-        """Forget the oldest so many reports: they were made."""
-        with self._turn:
-            del self._reports[:number]
+            self._note((claim, ending))
 
     def give_up(self, ending: Ending) -> None:
         """Let the next round hand back what is not begun."""
         with self._turn:
-            self._reports += [(claim, ending) for claim in self._claims]
-            self._claims.clear()
+            while self._claims:
+                self._note((self._claims.popleft(), ending))
+
+    def told(self, reports: Collection[Report]) -> None:
+        """Forget these very reports: they were made. They may be those of an incarnation before."""
+        made = set(map(id, reports))
+        with self._turn:
+            left = [report for report in self._reports if id(report) not in made]
+            self._forget()
+            for report in left:
+                self._note(report)
 
     def clear(self) -> list[Claim]:
         """Drop everything; return whose reports were dropped."""
         with self._turn:
             dropped = [claim for claim, _ in self._reports]
-            self._reports.clear()
             self._claims.clear()
+            self._forget()
             return dropped
+
+    def _note(self, report: Report) -> None:
+        claim, ending = report
+        self._reports.append(report)
+        self.urgent = self.urgent or ending.outcome is not Outcome.COMPLETED
+        self.awaited = self.awaited or claim.awaited
+
+    def _forget(self) -> None:
+        self._reports.clear()
+        self.urgent = self.awaited = False

@@ -167,7 +167,7 @@ class Loop(Generic[T]):
             reports, began = self._hand.reports, self._clock.monotonic()
             keeping = self._hand.attempts | ({self.held.attempt} if self.held else set())
             found = life.round(reports, wish=wish, keeping=keeping)
-            self._hand.told(len(reports))
+            self._hand.told(reports)
             self._hand.add(found.claims)
             self._asked = self._clock.monotonic()
             self._pace.asked(self._asked - began, len(found.claims))

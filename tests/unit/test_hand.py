@@ -32,9 +32,21 @@ def test_what_was_told_is_forgotten_and_what_came_meanwhile_is_not(hand: Hand) -
     reports = hand.reports
     hand.ended(BOIL, COMPLETED)
 
-    hand.told(len(reports))
+    hand.told(reports)
 
     assert hand.reports == ((BOIL, COMPLETED),)
+    assert (hand.urgent, hand.awaited) == (False, True)
+
+
+def test_what_an_incarnation_before_told_takes_no_report_of_the_present_one(hand: Hand) -> None:
+    hand.ended(BAKE, COMPLETED)
+    reports = hand.reports
+    hand.clear()
+    hand.ended(BAKE, COMPLETED)  # it looks the same
+
+    hand.told(reports)
+
+    assert hand.reports == ((BAKE, COMPLETED),)
 
 
 def test_what_is_given_up_is_reported_as_not_begun(hand: Hand) -> None:
