@@ -118,7 +118,7 @@ def test_a_cut_node_comes_back_with_its_mount(cluster: Cluster) -> None:
 def test_clients_wait_for_a_restarted_server(cluster: Cluster) -> None:
     folder = cluster.make_folder("restart")
     cluster.do("nfs-stop")
-    writing = cluster.start(2, "sh", "-c", "echo late >file", folder=folder)
+    writing = cluster.start(2, "sh", "-c", 'echo late >"$0"', folder / "file")
     wait_for(
         lambda: re.search("^D .*echo late", processes(cluster, 2), re.M),
         what="the writer waits in the kernel for the server",
