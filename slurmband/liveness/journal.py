@@ -7,6 +7,7 @@ is not done again, and what was never begun is not charged.
 import json
 import logging
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Journal:
     """The file of one incarnation, opened when the first line is written.
 
     What could not be written is written again, on a new line: a line may be there twice, or in part.
+    Two threads may write: the task's, and one that reports beside it.
 
     Parameters
     ----------
@@ -37,15 +39,18 @@ class Journal:
         self._descriptor: int | None = None
         self._torn = False
         self._owed = b""
+        self._turn = threading.Lock()
 
     def begun(self, attempt: int) -> None:
         """Note that the user's code is about to run; it must not, where this raises `JournalFault`."""
-        self._append(self._owed + _line({"begun": attempt}))
+        with self._turn:
+            self._append(self._owed + _line({"begun": attempt}))
 
     def ended(self, attempt: int, ending: Ending) -> None:
         """Note how the user's code ended, before it is reported; what cannot be written is owed."""
         words = {"outcome": ending.outcome, "reason": ending.reason, "error": ending.error}
-        self._owed += _line({"ended": attempt, **words})
+        with self._turn:
+            self._owed += _line({"ended": attempt, **words})
         try:
             self.settle()
         except JournalFault as fault:
@@ -59,11 +64,16 @@ class Journal:
         JournalFault
             If it still cannot be written.
         """
-        if self._owed:
-            self._append(self._owed)
+        with self._turn:
+            if self._owed:
+                self._append(self._owed)
 
     def close(self) -> None:
         """Close the file."""
+        with self._turn:
+            self._close()
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):
@@ -75,7 +85,7 @@ class Journal:
         except OSError as error:
             # A file handle may be stale, and after a failed fsync nobody knows what is on the disk.
             self._torn = True
-            self.close()
+            self._close()
             raise JournalFault(str(self._path), error.strerror or str(error)) from error
         self._torn, self._owed = False, b""
 

@@ -1,5 +1,6 @@
 """A transaction is whole or not at all, in both modes; and only our own files are opened."""
 
+import errno
 import os
 import sqlite3
 import threading
@@ -11,7 +12,13 @@ import pytest
 from flufl.lock import Lock
 from sqlalchemy import URL
 
-from slurmband.errors import CommitUnknown, DatabaseMissing, DatabaseRefused, UsageError
+from slurmband.errors import (
+    CommitUnknown,
+    DatabaseFault,
+    DatabaseMissing,
+    DatabaseRefused,
+    UsageError,
+)
 from slurmband.locks.link import LinkLock
 from slurmband.store.database import Store
 from slurmband.store.file import kept_mode, path_of
@@ -399,6 +406,40 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DatabaseRefused, match="cannot write beside"):
         Store(tmp_path / "a.sqlite", create=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "told"),
+    [
+        (errno.EACCES, DatabaseRefused, "cannot write beside"),
+        (errno.EBADF, DatabaseFault, "cannot be used now"),
+        (errno.EIO, DatabaseFault, "cannot be used now"),
+    ],
+)
+def test_only_what_will_stay_so_is_a_refusal(
+    file: Path, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception], told: str
+) -> None:
+    def fail(_layout: Layout) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Layout, "make", fail)
+
+    with pytest.raises(error, match=told):
+        Store(file, create=True)
+
+
+def test_a_header_that_cannot_be_read_now_is_not_another_program_s_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(file, create=True).close()
+
+    def fail(_path: Path) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("slurmband.store.file._read_application_id", fail)
+
+    with pytest.raises(DatabaseFault, match="disk I/O error"):
+        Store(file)
 
 
 @pytest.mark.parametrize("mine", ["shared", "local"])

@@ -1,5 +1,6 @@
 """A journal is read back as it was written, and a crash costs no more than the line it cut."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,28 @@ def test_of_a_worker_that_began_nothing_nothing_is_known(tmp_path: Path) -> None
     assert read(tmp_path, WORKER) == {}
     assert read(tmp_path, WORKER + 1) == {}
     assert read(tmp_path / "nosuch", WORKER) == {}
+
+
+def test_what_ends_while_another_thread_writes_what_is_owed_is_not_forgotten(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, write, written = journal.settle, journal._write, threading.Event()
+    ending = threading.Thread(target=journal.ended, args=(2, COMPLETED))
+
+    def settle_later() -> None:
+        assert written.wait(30)
+        settle()
+
+    def write_slowly(text: bytes) -> None:
+        monkeypatch.setattr(journal, "_write", write)
+        monkeypatch.setattr(journal, "settle", settle_later)
+        ending.start()
+        ending.join(0.2)
+        write(text)
+
+    monkeypatch.setattr(journal, "_write", write_slowly)
+    journal.begun(1)
+    written.set()
+    ending.join(30)
+
+    assert read(tmp_path, 7) == {1: None, 2: COMPLETED}
