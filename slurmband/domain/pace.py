@@ -16,6 +16,10 @@ WORK_PER_ROUND: Final = 20.0
 WORK_WHILE_AWAITED: Final = 4.0
 #: Seconds after which a report is made, whatever that costs.
 LONGEST: Final = 60.0
+#: A task is longer than was foreseen after so many times what the last ones took, or a round does; and
+#: after so many seconds at least.
+UNFORESEEN: Final = 4.0
+LONG: Final = 1.0
 #: Claims in hand at most, where nobody says otherwise: they are lost for a while with their worker.
 MOST: Final = 128
 #: Weight of what happened last in what is expected: of tasks, which come in kinds, and of rounds.
@@ -89,6 +93,10 @@ class Pace:
         """
         rounds = WORK_WHILE_AWAITED if awaited else WORK_PER_ROUND
         return min(rounds * (self._round or 0.0), LONGEST)
+
+    def longest(self) -> float:
+        """Say after how many seconds a task is so long that nobody should wait for what comes after."""
+        return max(LONG, UNFORESEEN * max(self._task or 0.0, self._round or 0.0))
 
 
 def _mean(before: float | None, now: float, weight: float) -> float:

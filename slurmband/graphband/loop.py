@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -34,9 +34,6 @@ from slurmband.store.database import Store
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: Seconds after which a task is long enough that others should not wait for what its worker holds.
-LONG: Final = 1.0
 
 
 class Loop(Generic[T]):
@@ -301,8 +298,7 @@ class Loop(Generic[T]):
         life, held = self._life, self.held
         if life is None or held is None or not (self._hand or self._hand.reports):
             return
-        longest = max(LONG, self._pace.patience(awaited=self._hand.awaited))
-        if self._clock.monotonic() - self._began < longest:
+        if self._clock.monotonic() - self._began < self._pace.longest():
             return
         self._hand.give_up(NOT_BEGUN)
         with suppress(WorkerLost):  # its own thread finds out, and says so

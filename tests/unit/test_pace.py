@@ -103,6 +103,13 @@ def test_what_is_in_hand_is_not_wanted_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("task", "round_", "longest"), [(0.001, 0.01, 1.0), (1.2, 0.1, 4.8), (0.001, 2.0, 8.0)]
+)
+def test_a_task_is_long_beside_those_before_it(task: float, round_: float, longest: float) -> None:
+    assert learned(task=task, round_=round_).longest() == pytest.approx(longest)
+
+
+@pytest.mark.parametrize(
     ("ready", "workers", "taken"),
     [(0, 4, 1), (1, 4, 1), (4, 4, 1), (5, 4, 2), (1000, 4, 100), (7, 0, 7)],
 )
