@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -142,3 +145,20 @@ def test_the_projects_python_works_in_a_node(cluster: Cluster) -> None:
     done = cluster.exec(1, sys.executable, "-c", "import slurmband; print(slurmband.__file__)")
 
     assert done.stdout == f"{slurmband.__file__}\n"
+
+
+def test_a_cluster_of_which_nothing_runs_is_in_nobodys_way(cluster: Cluster) -> None:
+    """As after a machine's power cut, or the end of a container: the network's name is left."""
+    other = Cluster(Path(tempfile.mkdtemp(prefix="slurmband-other-", dir="/tmp")), nodes=(1,))
+    refused = other.up("--no-slurm")
+    assert refused.returncode == 75
+    assert f"another cluster runs: cluster -d {cluster.folder} down" in refused.stderr
+
+    pids = cluster.script("host", "ip", "netns", "pids", "slurmband").stdout.split()
+    subprocess.run(["kill", "-KILL", *pids], check=False)
+
+    up = other.up("--no-slurm")
+    assert up.returncode == 0, up.stderr
+    assert other.exec(1, "uname", "-n").stdout == "node1\n"
+    other.down()
+    shutil.rmtree(other.folder)
