@@ -1,6 +1,6 @@
 """The loop of a worker whose graph grows: it produces tasks whenever there is none to claim."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
@@ -10,13 +10,15 @@ from slurmband.domain.graph import Graph
 from slurmband.domain.pace import Wish
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
-from slurmband.domain.workers import Element
+from slurmband.domain.workers import Element, Worker
 from slurmband.errors import ProducerLost
+from slurmband.graphband.clerk import Clerk, Done
 from slurmband.graphband.feed import Feed
 from slurmband.graphband.life import Life
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import Options
-from slurmband.graphband.rounds import Report, Round
+from slurmband.graphband.publications import Publications
+from slurmband.graphband.rounds import Report, Request, Round
 from slurmband.liveness import incarnation
 from slurmband.locks.held import Held
 from slurmband.processes import fate_of
@@ -52,6 +54,66 @@ class Registry:
         self._newest = max(found.values(), default=self._newest)
 
 
+class GrowingClerk(Clerk):
+    """Does rounds that also register what the graph grew by.
+
+    Parameters
+    ----------
+    registry : Registry
+    revision : int
+        Which opening of the graph was found at the join.
+    clock : Clock
+    stops : bool
+    """
+
+    def __init__(self, registry: Registry, revision: int, clock: Clock, *, stops: bool) -> None:
+        super().__init__(_NEVER_WHOLE, None, clock, stops=stops)
+        self._registry = registry
+        #: Which opening of the graph the last round found.
+        self.revision = revision
+        #: What to register in the next round, and whether nothing comes after it.
+        self.slice: Sequence[Task[Any]] = ()
+        self.ends = False
+        #: The newest event, where the graph grew or a producer is needed.
+        self.news = 0
+        #: The ids that the last round found registered.
+        self.found: Mapping[str, int] = {}
+
+    def do(
+        self, tx: Transaction, request: Request, others: Callable[[], Iterator[Request]]
+    ) -> Done:
+        """Register, report and claim; and find out who is to produce next."""
+        me, now = request.worker.key, self._clock.now()
+        grown = request.wish.want > 0 and self._grow(tx, me, now)
+        done = super().do(tx, request, others)
+        found = done.own
+        idle = request.wish.want > 0 and not (found.claims or found.superseded or found.stopped_by)
+        gave_back = not idle and growth.give_back(tx, me)
+        found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
+        self.found = self._registry.look(tx) if found.producing else {}
+        registered = registration.current(tx)
+        if found.producing and registered is not None:
+            self.revision = registered.number
+        found.finished = found.finished and not growth.is_growing(tx)
+        self.news = queries.newest_event(tx) if grown or gave_back or done.again else 0
+        return done
+
+    def _grow(self, tx: Transaction, me: int, now: float) -> bool:
+        """Register the slice in hand, and the end, if that is still ours to do."""
+        if not self.slice and not self.ends:
+            return False
+        try:
+            growth.extend(tx, me, self.slice, now=now)
+            if self.ends:
+                growth.end(tx, me, now=now)
+        except ProducerLost:
+            return False  # whoever is the producer now reads the same tasks
+        return True
+
+    def _claim(self, tx: Transaction, worker: Worker, wish: Wish) -> list[Claim]:
+        return self._claim_share(tx, worker, wish)
+
+
 class GrowingLife(Life):
     """A registered incarnation whose rounds also register what the graph grew by.
 
@@ -64,6 +126,8 @@ class GrowingLife(Life):
     element : Element or None
     """
 
+    clerk: GrowingClerk
+
     def __init__(
         self,
         store: Store,
@@ -73,13 +137,7 @@ class GrowingLife(Life):
         element: Element | None,
     ) -> None:
         self._registry = registry
-        #: Which opening of the graph the last look found.
-        self.revision = 0
-        #: What to register in the next round, and whether nothing comes after it.
-        self.slice: Sequence[Task[Any]] = ()
-        self.ends = False
-        self._news = 0
-        self._found: Mapping[str, int] = {}
+        self._revision = 0
         super().__init__(store, _NEVER_WHOLE, options, clock, element)
 
     def _register(self, tx: Transaction, now: float) -> None:
@@ -90,52 +148,30 @@ class GrowingLife(Life):
             reopen=lambda: incarnation.alone(tx, fate_of=fate_of),
             now=now,
         )
-        self.revision = opened.number
+        self._revision = opened.number
         self._fingerprints = None
+
+    def _new_clerk(self) -> GrowingClerk:
+        stops = self._options.failure_policy == "stop"
+        return GrowingClerk(self._registry, self._revision, self._clock, stops=stops)
+
+    def _published_by(self) -> Publications:
+        """Share nothing: these rounds depend on what this very process has read."""
+        return Publications(None, self.worker.key, ())
 
     def round(
         self, reports: Sequence[Report], *, wish: Wish, keeping: Collection[int] = ()
     ) -> Round:
         """Do a round, and tell the waiting what the graph grew by, or that a producer is needed."""
+        clerk = self.clerk
         try:
             found = super().round(reports, wish=wish, keeping=keeping)
         finally:
-            self.slice, self.ends = (), False
-        self._registry.learn(self._found)
-        if self._news:
-            self._notice.ring(self._news)
+            clerk.slice, clerk.ends = (), False
+        self._registry.learn(clerk.found)
+        if clerk.news:
+            self._notice.ring(clerk.news)
         return found
-
-    def _look_and_claim(
-        self, tx: Transaction, found: Round, wish: Wish, unknown: Collection[int] | None
-    ) -> None:
-        me, now = self.worker.key, self._clock.now()
-        grown = wish.want > 0 and self._grow(tx, now)
-        super()._look_and_claim(tx, found, wish, unknown)
-        idle = wish.want > 0 and not (found.claims or found.superseded or found.stopped_by)
-        gave_back = not idle and growth.give_back(tx, me)
-        found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
-        self._found = self._registry.look(tx) if found.producing else {}
-        registered = registration.current(tx)
-        if found.producing and registered is not None:
-            self.revision = registered.number
-        found.finished = found.finished and not growth.is_growing(tx)
-        self._news = queries.newest_event(tx) if grown or gave_back or unknown is not None else 0
-
-    def _grow(self, tx: Transaction, now: float) -> bool:
-        """Register the slice in hand, and the end, if that is still ours to do."""
-        if not self.slice and not self.ends:
-            return False
-        try:
-            growth.extend(tx, self.worker.key, self.slice, now=now)
-            if self.ends:
-                growth.end(tx, self.worker.key, now=now)
-        except ProducerLost:
-            return False  # whoever is the producer now reads the same tasks
-        return True
-
-    def _claim(self, tx: Transaction, wish: Wish) -> list[Claim]:
-        return self._claim_share(tx, wish)
 
 
 class GrowingLoop(Loop[T]):
@@ -213,24 +249,24 @@ class GrowingLoop(Loop[T]):
         return task
 
     def _produce(self) -> bool:
-        life, opening = self._reading(), self._opening
+        clerk, opening = self._reading(), self._opening
         new, ends = self._feed.new(self._registry.ids, limit=SLICE, seconds=SECONDS)
-        life.slice = new[: _fitting(new)]
-        life.ends = ends and len(life.slice) == len(new)
-        if life.ends and life.revision != opening and not self._once:
+        clerk.slice = new[: _fitting(new)]
+        clerk.ends = ends and len(clerk.slice) == len(new)
+        if clerk.ends and clerk.revision != opening and not self._once:
             # It was opened again since this source was begun, which may have more by now.
             self.reread()
-            life.ends = False
+            clerk.ends = False
             return True
-        return bool(life.slice) or life.ends
+        return bool(clerk.slice) or clerk.ends
 
-    def _reading(self) -> GrowingLife:
+    def _reading(self) -> GrowingClerk:
         """Remember in which opening of the graph the source was begun."""
         life = self.begun()
         assert isinstance(life, GrowingLife)
         if self._opening is None:
-            self._opening = life.revision
-        return life
+            self._opening = life.clerk.revision
+        return life.clerk
 
     def _awaited(self) -> bool:
         return bool(self.drain) or (self._producing and self._feed.ready)

@@ -8,23 +8,21 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from slurmband.clock import Clock
-from slurmband.domain.attempts import Claim, Reason
+from slurmband.domain.attempts import Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.pace import NOTHING, Wish
-from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import Element, Worker
 from slurmband.errors import (
     CommitUnknown,
     DatabaseFault,
     EnvironmentFault,
-    FingerprintsChanged,
-    GraphChanged,
-    GraphError,
     JournalFault,
     WorkerLost,
 )
+from slurmband.graphband.clerk import Clerk, Done
 from slurmband.graphband.options import Options
-from slurmband.graphband.rounds import Report, Round
+from slurmband.graphband.publications import Errand, Publications
+from slurmband.graphband.rounds import Report, Request, Round
 from slurmband.liveness import incarnation
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.heartbeat import Heartbeat
@@ -34,15 +32,7 @@ from slurmband.liveness.notice import Notice, telling
 from slurmband.liveness.snapshot import Snapshots, survey
 from slurmband.locks.leftovers import remove_leftovers
 from slurmband.processes import fate_of, identify
-from slurmband.store import (
-    claiming,
-    interventions,
-    membership,
-    pruning,
-    queries,
-    registration,
-    transitions,
-)
+from slurmband.store import membership, pruning, queries, registration
 from slurmband.store.database import Store, Transaction
 from slurmband.store.modes import Mode
 from slurmband.store.registration import Budgets
@@ -70,14 +60,17 @@ class Life:
         self, store: Store, graph: Graph, options: Options, clock: Clock, element: Element | None
     ) -> None:
         self._store = store
-        self.graph = graph
+        self._graph = graph
         self._options = options
         self._clock = clock
         self._notice = Notice(store.layout.notice)
         self.snapshots = Snapshots(store.layout.snapshot, clock.monotonic)
         self.pid = os.getpid()
         self._doubts = 0
+        self._number = self._heard = 0
         self.worker = self._join(element)
+        self.clerk = self._new_clerk()
+        self._publications = self._published_by()
         self.journal = Journal(
             store.layout.journals, self.worker.key, durable=store.mode is Mode.SHARED
         )
@@ -94,6 +87,21 @@ class Life:
             monotonic=clock.monotonic,
         )
         log.info("worker=%s joined pid=%d", self.worker.name, self.pid)
+
+    def take(self, graph: Graph) -> None:
+        """Go on with a graph that the program has built anew."""
+        self._graph = self.clerk.graph = graph
+        self._publications = self._published_by()
+
+    def _new_clerk(self) -> Clerk:
+        stops = self._options.failure_policy == "stop"
+        return Clerk(self._graph, self._fingerprints, self._clock, stops=stops)
+
+    def _published_by(self) -> Publications:
+        """Return what is shared with those workers of the node that do a round as this one does."""
+        graph = self._graph
+        alike = (graph.digest, graph.fingerprints, self._fingerprints, self._options.failure_policy)
+        return Publications(self._store.node_folder, self.worker.key, alike)
 
     def _join(self, element: Element | None) -> Worker:
         options = self._options
@@ -124,7 +132,7 @@ class Life:
         options = self._options
         registration.register(
             tx,
-            self.graph,
+            self._graph,
             budgets=Budgets(options.max_failed_retries, options.max_killed_retries),
             new_revision=False,
             compare=options.enable_fingerprints,
@@ -134,7 +142,7 @@ class Life:
         registered = registration.current(tx)
         assert registered is not None
         self._fingerprints = registered.fingerprints
-        if options.enable_fingerprints and self._fingerprints != self.graph.fingerprints:
+        if options.enable_fingerprints and self._fingerprints != self._graph.fingerprints:
             log.warning(
                 "the fingerprints of this program are not the registered ones, and other workers are "
                 "there: nothing is run again for it. They are compared by `slurmband submit`, by "
@@ -159,31 +167,51 @@ class Life:
         WorkerLost
             If this incarnation was judged lost: whatever it held was revoked.
         """
-        unknown = False
+        self._number += 1
+        request = Request(self.worker, self._number, self._heard, reports, wish, keeping)
         while True:
-            found = Round()
             try:
-                with self._store.transaction() as tx:
-                    freed = self._report(tx, reports, found)
-                    self._look_and_claim(tx, found, wish, keeping if unknown else None)
-                    over = bool(reports) and not found.left
-                    newest = self._worth_telling(tx, certain=unknown or over, perhaps=freed)
-                    due = not found.claims or self.snapshots.due()
-                    surveyed = survey(tx) if due or self._store.mode is Mode.SHARED else None
+                found = self._ask(request)
                 break
             except (CommitUnknown, DatabaseFault) as fault:
-                unknown = unknown or isinstance(fault, CommitUnknown)
                 self._pause(fault)
                 with suppress(JournalFault):  # it may take what the database does not
                     self.journal.settle()
-        self._doubts = 0
-        if newest:
-            self._notice.ring(newest)
-        if surveyed is not None:
-            (self.snapshots.publish if due else self.snapshots.keep)(surveyed)
-        if reports and found.finished:
-            self._prune()
+        self._doubts, self._heard = 0, request.number
         return found
+
+    def _ask(self, request: Request) -> Round:
+        """Do a round, and those that others of this node ask for; or let one of them do it."""
+        publications = self._publications
+        with self._store.turn(Errand(publications, request)) as ours:
+            answer = publications.withdraw(request)
+            if not ours and answer is not None:
+                return answer
+            done = self._do(request)
+            for other, found in done.others:
+                publications.answer(other, found)
+        self._tell(request, done)
+        return done.own
+
+    def _do(self, request: Request) -> Done:
+        """Do rounds in one transaction."""
+        with self._store.transaction() as tx:
+            done = self.clerk.do(tx, request, self._publications.of_others)
+            over = any(of.reports and not found.left for of, found in done.all(request))
+            done.newest = self._worth_telling(tx, certain=done.again or over, perhaps=done.freed)
+            done.due = not done.own.claims or self.snapshots.due()
+            if done.due or (self._store.mode is Mode.SHARED and self.snapshots.is_old()):
+                done.surveyed = survey(tx)
+        return done
+
+    def _tell(self, request: Request, done: Done) -> None:
+        """Tell those who wait, and those who look, what was committed."""
+        if done.newest:
+            self._notice.ring(done.newest)
+        if done.surveyed is not None:
+            (self.snapshots.publish if done.due else self.snapshots.keep)(done.surveyed)
+        if done.own.finished and any(of.reports for of, _ in done.all(request)):
+            self._prune()
 
     def _worth_telling(self, tx: Transaction, *, certain: bool, perhaps: bool) -> int:
         """Return the newest event, where those who wait are to look again; else 0."""
@@ -224,63 +252,6 @@ class Life:
             self._doubts += 1
         log.warning("trying again in %.1f s: %s", seconds, fault)
         self._clock.sleep(seconds)
-
-    def _report(self, tx: Transaction, reports: Sequence[Report], found: Round) -> bool:
-        """Close the attempts that ended; True if that made other work ready."""
-        closed = transitions.close_all(tx, reports, now=self._clock.now())
-        outcomes = {held.attempt: ending.outcome for held, ending in reports}
-        for held in closed.lost:
-            # Recorded already: by a commit whose outcome was unknown, or from the journal.
-            if queries.outcome_of(tx, held.attempt) != outcomes[held.attempt]:
-                found.refused.append(held)
-        return bool(closed.freed)
-
-    def _look_and_claim(
-        self, tx: Transaction, found: Round, wish: Wish, unknown: Collection[int] | None
-    ) -> None:
-        """Claim, or adopt what an `unknown` commit may have claimed besides what is kept."""
-        membership.check_alive(tx, self.worker)
-        if self._options.failure_policy == "stop":
-            found.stopped_by = queries.first_ended_badly(tx)
-        found.superseded = self._superseded(tx)
-        if wish.want and found.superseded is None and found.stopped_by is None:
-            if unknown is not None:
-                held = queries.open_claims(tx, self.worker.key)
-                found.claims = [claim for claim in held if claim.attempt not in unknown]
-            found.claims = found.claims or self._claim(tx, wish)
-        counts = queries.counts(tx)
-        found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
-        found.left = queries.active_for(tx, self.worker.labels)
-        found.finished = not any(counts[state] for state in ACTIVE)
-
-    def _superseded(self, tx: Transaction) -> GraphError | None:
-        """Say in which way the registered graph is no longer the one this worker joined with."""
-        registered = registration.current(tx)
-        assert registered is not None
-        if registered.digest != self.graph.digest:
-            return GraphChanged(registered.digest, self.graph.digest)
-        if registered.fingerprints in (self._fingerprints, self.graph.fingerprints, None):
-            return None
-        return FingerprintsChanged()
-
-    def _claim(self, tx: Transaction, wish: Wish) -> list[Claim]:
-        """Claim tasks that are in this worker's own graph."""
-        now = self._clock.now()
-        while claims := self._claim_share(tx, wish):
-            own = [claim for claim in claims if claim.task in self.graph.tasks]
-            for claim in claims:
-                if claim.task not in self.graph.tasks:
-                    interventions.disown(tx, claim, now=now)
-            if own:
-                return own
-        return []
-
-    def _claim_share(self, tx: Transaction, wish: Wish) -> list[Claim]:
-        worker, limit = self.worker, wish.want
-        if limit > 1:
-            ready = queries.claimable_for(tx, worker.labels)
-            limit = wish.of(ready, queries.workers_alive(tx))
-        return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=self._clock.now())
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
         """Report what ended, release what is held, and end this incarnation."""

@@ -92,7 +92,7 @@ class Loop(Generic[T]):
         """Go on with a graph that the program has built anew."""
         self._graph = graph
         if self._life is not None:
-            self._life.graph = graph
+            self._life.take(graph)
 
     # --- rounds -----------------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class Loop(Generic[T]):
                 backup_interval=self._options.seconds_between_backups(self._store.mode),
                 ask_slurm=self._slurm.ended,
                 clock=self._clock,
-                at_each_look=self._ask_meanwhile,
+                at_each_look=self._look_after_task,
             )
         self._lookout.begin(life.worker.key)
         self._name = life.worker.name
@@ -290,11 +290,14 @@ class Loop(Generic[T]):
         self.bar = None
         return life
 
-    def _ask_meanwhile(self) -> None:
-        """In a task that turns out to be long, report, and hand back what others could do meanwhile.
+    def _look_after_task(self) -> None:
+        """Do what is due while the task runs, in the lookout's thread."""
+        if (life := self._life) is not None:
+            life.journal.sync()
+        self._ask_meanwhile()
 
-        In the lookout's thread.
-        """
+    def _ask_meanwhile(self) -> None:
+        """In a task that turns out to be long, report, and hand back what others could do meanwhile."""
         life, held = self._life, self.held
         if life is None or held is None or not (self._hand or self._hand.reports):
             return

@@ -1,12 +1,42 @@
 """What goes into one transaction of a worker, and what comes out of it."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from slurmband.domain.attempts import Claim, Ending
+from slurmband.domain.pace import NOTHING, Wish
+from slurmband.domain.workers import Worker
 from slurmband.errors import GraphError
 
 #: A claim, and how it ended.
 Report = tuple[Claim, Ending]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a worker asks of the database in one transaction.
+
+    Parameters
+    ----------
+    worker : Worker
+    number : int
+        The worker counts its rounds, and so does the database: each is done once, whoever does it.
+    heard : int
+        The last round of which the worker knows what it brought.
+    reports : sequence of (Claim, Ending)
+        What ended.
+    wish : Wish
+        How many tasks to claim.
+    keeping : collection of int
+        Attempts that the worker holds, and goes on holding.
+    """
+
+    worker: Worker
+    number: int
+    heard: int
+    reports: Sequence[Report] = ()
+    wish: Wish = NOTHING
+    keeping: Collection[int] = ()
 
 
 @dataclass(slots=True)

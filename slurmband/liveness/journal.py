@@ -1,21 +1,28 @@
 """The journal: what an incarnation began and ended, in a file that only it appends to.
 
 Whoever revokes a lost worker's claims reads it, so that work that ended but was not reported in time
-is not done again, and what was never begun is not charged.
+is not done again, and what was never begun is not charged. A line is written before the work goes on; it
+outlives the worker at once, and the worker's node a moment later.
 """
 
 import json
 import logging
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic as _monotonic
+from typing import Final
 
 from slurmband.domain.attempts import Ending, Outcome
 from slurmband.errors import JournalFault
 from slurmband.store.file import is_there
 
 log = logging.getLogger(__name__)
+
+#: Seconds between two syncs: on a file server each takes as long as many a short task.
+SYNC_EVERY: Final = 0.25
 
 
 class Journal:
@@ -30,15 +37,28 @@ class Journal:
     worker : int
         Key of the incarnation.
     durable : bool
-        Whether each line goes to the file server before the work goes on.
+        Whether lines go on to the file server: at once, or, after a line that just went, at the next
+        line or `sync`.
+    monotonic : callable, optional
+        This process's own clock, in seconds.
     """
 
-    def __init__(self, folder: Path, worker: int, *, durable: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        worker: int,
+        *,
+        durable: bool,
+        monotonic: Callable[[], float] = _monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self._synced = float("-inf")
         self._path = _file(folder, worker)
         self._durable = durable
         self._descriptor: int | None = None
         self._torn = False
         self._owed = b""
+        self._unsynced = b""
         self._turn = threading.Lock()
 
     def begun(self, attempt: int) -> None:
@@ -68,6 +88,17 @@ class Journal:
             if self._owed:
                 self._append(self._owed)
 
+    def sync(self) -> None:
+        """See to it that what was written outlives this node, too; what did not is owed."""
+        with self._turn:
+            if not self._unsynced:
+                return
+            try:
+                self._sync()
+            except OSError as error:
+                self._distrust()
+                log.warning("%s: is to be written again: %s", self._path, error)
+
     def close(self) -> None:
         """Close the file."""
         with self._turn:
@@ -82,12 +113,20 @@ class Journal:
     def _append(self, text: bytes) -> None:
         try:
             self._write(b"\n" + text if self._torn else text)
+            if self._durable and self._monotonic() >= self._synced + SYNC_EVERY:
+                self._sync()
+                text = b""
         except OSError as error:
-            # A file handle may be stale, and after a failed fsync nobody knows what is on the disk.
-            self._torn = True
-            self._close()
+            self._distrust()
             raise JournalFault(str(self._path), error.strerror or str(error)) from error
         self._torn, self._owed = False, b""
+        if self._durable:
+            self._unsynced += text
+
+    def _distrust(self) -> None:
+        """Open the file anew, since a handle may be stale; what was not synced is owed again."""
+        self._owed, self._unsynced, self._torn = self._unsynced + self._owed, b"", True
+        self._close()
 
     def _write(self, text: bytes) -> None:
         if self._descriptor is None:
@@ -95,8 +134,11 @@ class Journal:
             self._descriptor = os.open(self._path, flags, 0o644)
         while text:  # a disk that is nearly full may take a part
             text = text[os.write(self._descriptor, text) :]
-        if self._durable:
+
+    def _sync(self) -> None:
+        if self._descriptor is not None:
             os.fsync(self._descriptor)
+        self._unsynced, self._synced = b"", self._monotonic()
 
 
 def read(folder: Path, worker: int) -> dict[int, Ending | None]:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two snapshots, unless there may be none to come for long.
 EVERY: Final = 3.0
+#: Seconds between two that are kept to be published later.
+KEEP_EVERY: Final = 0.25
 
 #: What `survey` returns.
 Survey = dict[str, Any]
@@ -65,6 +67,7 @@ class Snapshots:
         self._file = file
         self._monotonic = monotonic
         self._kept: Survey | None = None
+        self._kept_at = float("-inf")
         self._seen: tuple[int, int] | None = None
         self._since = float("-inf")
         self._turn = threading.Lock()  # the beats are heard in a thread of their own
@@ -78,10 +81,14 @@ class Snapshots:
         seen, self._seen = self._seen, _signature(self._file)
         return seen is None or seen == self._seen
 
+    def is_old(self) -> bool:
+        """Whether what is kept is from a while ago."""
+        return self._monotonic() >= self._kept_at + KEEP_EVERY
+
     def keep(self, found: Survey) -> None:
         """Keep what a transaction found for the next `flush`."""
         with self._turn:
-            self._kept = found
+            self._kept, self._kept_at = found, self._monotonic()
 
     def flush(self) -> None:
         """Publish what was kept."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from slurmband.errors import LockTimeout, UsageError
 from slurmband.mounts import find_mount
@@ -61,6 +61,16 @@ def held_twice(path: str) -> UsageError:
     )
 
 
+class Errand(Protocol):
+    """Something that the holder of the lock can do for who waits for it."""
+
+    def leave(self) -> None:
+        """Leave word of it with the holder."""
+
+    def is_done(self) -> bool:
+        """Whether a holder did it."""
+
+
 class HostLock:
     """``flock`` on a file of this node that stands for `path`.
 
@@ -77,9 +87,22 @@ class HostLock:
         directory = directory or _place()
         self.file = None if directory is None else directory / f"{name}.lock"
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the processes that share this lock can leave word for each other."""
+        return None if self.file is None else self.file.with_suffix(".d")
+
     @contextmanager
-    def hold(self, timeout: float | None = None, *, signed: bool = False) -> Iterator[None]:
+    def hold(
+        self,
+        timeout: float | None = None,
+        *,
+        signed: bool = False,
+        errand: Errand | None = None,
+    ) -> Iterator[bool]:
         """Hold the lock; where it cannot be had at all, go on without.
+
+        Yields False if `errand` was done while this process waited for the lock.
 
         Parameters
         ----------
@@ -88,6 +111,8 @@ class HostLock:
         signed : bool, default False
             Whether to write into the file which thread holds it: one that holds it for the user's code,
             which may ask for it again by another object.
+        errand : Errand, optional
+            What the lock is wanted for, if its holder can do that as well.
 
         Raises
         ------
@@ -98,13 +123,13 @@ class HostLock:
         """
         descriptor = self._open()
         if descriptor is None:
-            yield
+            yield True
             return
         pid = os.getpid()
         try:
-            self._take(descriptor, timeout)
+            ours = self._take(descriptor, timeout, errand)
             with _signed(descriptor) if signed else nullcontext():
-                yield
+                yield ours
         finally:
             # Said, and not left to the close: a child forked meanwhile has the file open, too. But that
             # child may come by here as well, and holds nothing.
@@ -112,18 +137,22 @@ class HostLock:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
-    def _take(self, descriptor: int, timeout: float | None) -> None:
+    def _take(self, descriptor: int, timeout: float | None, errand: Errand | None) -> bool:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         signed = os.pread(descriptor, 512, 0)
         if signed and signed == _signature():
             raise held_twice(str(self.file))
+        if errand is not None:
+            errand.leave()
         if timeout is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            return
+            return errand is None or not errand.is_done()
         deadline = time.monotonic() + timeout
         while True:
+            if errand is not None and errand.is_done():
+                return False
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -135,7 +164,7 @@ class HostLock:
                     raise LockTimeout(str(self.file), timeout, holder, advice=advice) from None
                 time.sleep(LOOK_EVERY)
             else:
-                return
+                return errand is None or not errand.is_done()
 
     def _open(self) -> int | None:
         if self.file is None:

@@ -18,7 +18,7 @@ from flufl.lock import AlreadyLockedError, Lock, LockError, NotLockedError, Time
 
 from slurmband.errors import LockLost, LockTimeout
 from slurmband.locks.generations import PATIENCE
-from slurmband.locks.host import HostLock
+from slurmband.locks.host import Errand, HostLock
 from slurmband.locks.link import LinkLock
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class Ladder:
         #: Whether the host lock was waited for in vain: not again, before it was free once.
         self._host_is_stuck = False
         self._guarding: tuple[int, StillMine] | None = None
+        #: The thread that stands on the host's rung, by `turn`.
+        self._on_host: int | None = None
 
     @contextmanager
     def hold(self) -> Iterator[StillMine]:
@@ -83,6 +85,28 @@ class Ladder:
             return
         with self._climb(self.timeout) as still_mine:
             yield still_mine
+
+    @contextmanager
+    def turn(self, errand: Errand | None = None) -> Iterator[bool]:
+        """Hold the rungs of this node, so that this thread's next `hold` has only the last one to take.
+
+        Yields False if another process of the node did `errand` meanwhile: there is nothing to do.
+
+        Raises
+        ------
+        LockTimeout
+            If a lock was not to be had in time.
+        """
+        if self._guarding is not None and self._guarding[0] == threading.get_ident():
+            yield True
+            return
+        with self._thread_lock(self.timeout), ExitStack() as rungs:
+            ours = self._step_on_host(rungs, self.timeout, errand=errand)
+            self._on_host = threading.get_ident()
+            try:
+                yield ours
+            finally:
+                self._on_host = None
 
     @contextmanager
     def guard(self, timeout: float | None = None) -> Iterator[StillMine]:
@@ -109,13 +133,14 @@ class Ladder:
 
     @contextmanager
     def _climb(self, timeout: float | None, *, signed: bool = False) -> Iterator[StillMine]:
-        pid = os.getpid()
-        with self._turn(timeout), ExitStack() as rungs:
+        with ExitStack() as rungs:
+            if self._on_host != threading.get_ident():
+                rungs.enter_context(self._thread_lock(timeout))
+                self._step_on_host(rungs, timeout, signed=signed)
             if self.link is None:
-                rungs.enter_context(self.host.hold(timeout, signed=signed))
                 yield _always
                 return
-            self._step_on_host(rungs, timeout, signed=signed)
+            pid = os.getpid()
             self._take(self.link, timeout)
             try:
                 yield lambda: _still_mine(self.link)
@@ -125,24 +150,35 @@ class Ladder:
                 if os.getpid() == pid:
                     _give_back(self.link)
 
-    def _step_on_host(self, rungs: ExitStack, timeout: float | None, *, signed: bool) -> None:
-        """Take the host lock, which only spares the other one; from a stopped holder not for ever."""
+    def _step_on_host(
+        self,
+        rungs: ExitStack,
+        timeout: float | None,
+        *,
+        signed: bool = False,
+        errand: Errand | None = None,
+    ) -> bool:
+        """Take the host lock; where it only spares another one, from a stopped holder not for ever."""
+        if self.link is None:
+            return rungs.enter_context(self.host.hold(timeout, signed=signed, errand=errand))
         longest = self.patience if timeout is None else min(timeout, self.patience)
+        if self._host_is_stuck:
+            longest = 0.0
         try:
-            rungs.enter_context(
-                self.host.hold(0.0 if self._host_is_stuck else longest, signed=signed)
-            )
+            ours = rungs.enter_context(self.host.hold(longest, signed=signed, errand=errand))
             self._host_is_stuck = False
         except LockTimeout as held:
             if self._host_is_stuck:
-                return
+                return True
             if timeout is not None and timeout <= self.patience:
                 raise
             self._host_is_stuck = True
             log.warning("going on without the lock of this node: %s", held)
+            return True
+        return ours
 
     @contextmanager
-    def _turn(self, timeout: float | None) -> Iterator[None]:
+    def _thread_lock(self, timeout: float | None) -> Iterator[None]:
         if not self._threads.acquire(timeout=-1 if timeout is None else timeout):
             who, advice = "another thread of this process", "It holds `band.db_lock`: shorten that."
             raise LockTimeout(str(self.host.file), timeout or 0.0, who, advice=advice)

@@ -27,7 +27,7 @@ from slurmband.errors import (
 )
 from slurmband.locks import Lock
 from slurmband.locks.generations import PATIENCE, GenerationLock
-from slurmband.locks.host import HostLock
+from slurmband.locks.host import Errand, HostLock
 from slurmband.locks.ladder import Ladder, StillMine
 from slurmband.locks.link import claim_anew
 from slurmband.masks import masked
@@ -151,6 +151,26 @@ class Store:
             self._begin(connection)
             yield Transaction(connection)
             _commit(connection, still_mine)
+
+    @property
+    def node_folder(self) -> Path | None:
+        """Where the processes of this node can leave word for each other; None if there is none."""
+        return self._ladder.host.folder
+
+    @contextmanager
+    def turn(self, errand: Errand | None = None) -> Iterator[bool]:
+        """Keep the other processes of this node from writing; this thread's own transactions go on.
+
+        Yields False if one of them did `errand` before it was this one's turn.
+
+        Raises
+        ------
+        LockTimeout
+            If the lock was not to be had in `lock_timeout`.
+        """
+        self._mind_fork()
+        with self._ladder.turn(errand) as ours:
+            yield ours
 
     @contextmanager
     def guard(self, timeout: float | None = None) -> Iterator[StillMine]:

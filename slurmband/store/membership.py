@@ -12,11 +12,11 @@ from sqlalchemy import bindparam, insert, select, update
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.workers import Element, Worker, WorkerStatus
-from slurmband.errors import WorkerAlive, WorkerLost, WorkerMoved
+from slurmband.errors import InvariantBroken, WorkerAlive, WorkerLost, WorkerMoved
 from slurmband.store import growth, queries, transitions
 from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import WORKFLOW, elements, submissions, workers
-from slurmband.store.statements import Statement
+from slurmband.store.statements import KEYS, Statement
 
 #: What a lost worker's journal says of its attempts: by attempt id, None for begun and not ended.
 Journal = Mapping[int, Ending | None]
@@ -102,8 +102,57 @@ def check_alive(tx: Transaction, worker: Worker) -> None:
         raise WorkerLost(worker.name, rows[0].reason)
 
 
+def count_round(tx: Transaction, worker: Worker, number: int) -> int:
+    """Note that a round of a worker is being done; return the number of the one before.
+
+    Whoever comes later with that round, or an older one, finds that out here: a process that slept, or
+    the worker itself, if it never heard that its round was done.
+
+    Parameters
+    ----------
+    tx : Transaction
+    worker : Worker
+    number : int
+        As the worker counts its rounds, from 1.
+
+    Raises
+    ------
+    WorkerLost
+        If this incarnation was judged lost; it may not report or claim any more.
+    """
+    before = last_round(tx, worker)
+    if before is None:
+        check_alive(tx, worker)
+        raise InvariantBroken(f"worker {worker.name} has the row of another process")
+    if before < number:
+        _COUNT_ROUND.change(tx, {worker.key: {"before": before, "number": number}})
+    return before
+
+
+def last_round(tx: Transaction, worker: Worker) -> int | None:
+    """Return the number of the last round that was done; None if this very worker is not alive here."""
+    process = worker.process
+    found: int | None = _LAST_ROUND.value(
+        tx, worker=worker.key, pid=process.pid, start_ticks=process.start_ticks
+    )
+    return found
+
+
 _STATUS = Statement(
     select(workers.c.status, workers.c.reason).where(workers.c.key == bindparam("worker"))
+)
+_LAST_ROUND = Statement(
+    select(workers.c.rounds).where(
+        workers.c.key == bindparam("worker"),
+        workers.c.status == WorkerStatus.ALIVE,
+        workers.c.pid == bindparam("pid"),
+        workers.c.start_ticks == bindparam("start_ticks"),
+    )
+)
+_COUNT_ROUND = Statement(
+    update(workers)
+    .where(workers.c.key.in_(KEYS), workers.c.rounds == bindparam("before"))
+    .values(rounds=bindparam("number"))
 )
 
 

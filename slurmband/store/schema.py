@@ -28,7 +28,7 @@ from slurmband.domain.attempts import Outcome
 from slurmband.domain.states import TaskState
 from slurmband.domain.workers import WorkerStatus
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 #: The one workflow of a band.
 WORKFLOW: Final = "main"
 
@@ -155,6 +155,13 @@ workers = Table(
     Column("step", Integer),
     Column("rank", Integer),
     Column("heartbeat_timeout", Float, nullable=False),
+    Column(
+        "rounds",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="the last round that was done; no round is done twice",
+    ),
     Column("log", String, comment="the file its standard output goes to"),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),

@@ -61,8 +61,9 @@ _FROM_1: Final = (
         "'revision ' || NEW.number || ', ' || NEW.total_tasks || ' tasks'); END"
     ),
 )
+_FROM_2: Final = ("ALTER TABLE workers ADD COLUMN rounds INTEGER DEFAULT 0 NOT NULL",)
 #: Schema version -> the statements that lead to the next one.
-STEPS: Final[Mapping[int, tuple[str, ...]]] = {1: _FROM_1}
+STEPS: Final[Mapping[int, tuple[str, ...]]] = {1: _FROM_1, 2: _FROM_2}
 
 
 def upgrade(connection: Connection, version: int) -> None:

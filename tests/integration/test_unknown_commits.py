@@ -110,7 +110,7 @@ def test_a_slice_is_known_only_where_it_was_registered(
             bench.lose(life.worker)
 
         assert life.round((), wish=Wish(1)).producing
-        life.slice = [task("bake", labels="oven")]
+        life.clerk.slice = [task("bake", labels="oven")]
         store.doubts = [kept]
         monkeypatch.setattr(life, "_pause", lose)
         with pytest.raises(WorkerLost):

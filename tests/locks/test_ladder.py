@@ -5,6 +5,7 @@ import os
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flufl.lock import Lock
@@ -199,9 +200,9 @@ def test_a_host_lock_that_does_not_come_free_is_waited_for_once(
         list[object](),
     )
 
-    def noting(timeout: float | None = None, *, signed: bool) -> AbstractContextManager[None]:
+    def noting(timeout: float | None = None, **how: Any) -> AbstractContextManager[bool]:
         waits.append(timeout)
-        return hold(timeout, signed=signed)
+        return hold(timeout, **how)
 
     monkeypatch.setattr(host, "hold", noting)
     with hold():  # as of a process that was stopped inside

@@ -1,5 +1,7 @@
 """A journal is read back as it was written, and a crash costs no more than the line it cut."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
-from slurmband.liveness.journal import Journal, read
+from slurmband.errors import JournalFault
+from slurmband.liveness.journal import SYNC_EVERY, Journal, read
 
 pytestmark = pytest.mark.unit
 
@@ -129,3 +132,76 @@ def test_what_ends_while_another_thread_writes_what_is_owed_is_not_forgotten(
     ending.join(30)
 
     assert read(tmp_path, 7) == {1: None, 2: COMPLETED}
+
+
+class Disk:
+    """Counts the syncs, and lets them fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.syncs = 0
+        self.broken = False
+        self.now = 100.0
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, _descriptor: int) -> None:
+        if self.broken:
+            raise OSError(errno.EIO, "Input/output error")
+        self.syncs += 1
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+def durable(folder: Path, disk: Disk) -> Journal:
+    return Journal(folder, WORKER, durable=True, monotonic=lambda: disk.now)
+
+
+def test_short_tasks_share_a_sync(tmp_path: Path, disk: Disk) -> None:
+    journal = durable(tmp_path, disk)
+    for attempt in range(50):
+        journal.begun(attempt)
+        journal.ended(attempt, COMPLETED)
+    assert disk.syncs == 1
+
+    journal.sync()
+    journal.sync()
+    assert disk.syncs == 2
+
+
+def test_what_follows_a_long_task_is_synced_at_once(tmp_path: Path, disk: Disk) -> None:
+    journal = durable(tmp_path, disk)
+    journal.begun(1)
+    disk.now += SYNC_EVERY
+    journal.ended(1, COMPLETED)
+
+    assert disk.syncs == 2
+
+
+def test_what_could_not_be_synced_is_written_again(tmp_path: Path, disk: Disk) -> None:
+    journal = durable(tmp_path, disk)
+    journal.begun(1)
+    journal.ended(1, COMPLETED)
+    disk.broken = True
+    journal.sync()
+    (tmp_path / f"{WORKER}.jsonl").write_bytes(b"")  # as the file server may have it
+    disk.broken = False
+
+    journal.begun(2)
+
+    assert read(tmp_path, WORKER) == {1: COMPLETED, 2: None}
+
+
+def test_nothing_begins_where_the_sync_that_is_due_fails(tmp_path: Path, disk: Disk) -> None:
+    disk.broken = True
+    with pytest.raises(JournalFault, match="Input/output error"):
+        durable(tmp_path, disk).begun(1)
+
+
+def test_what_is_not_to_last_is_not_synced(tmp_path: Path, disk: Disk) -> None:
+    journal = Journal(tmp_path, WORKER, durable=False)
+    journal.begun(1)
+    journal.sync()
+
+    assert disk.syncs == 0

@@ -1,0 +1,192 @@
+"""What a round does inside its transaction: for this worker, and for others of its node that asked."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from slurmband.clock import Clock
+from slurmband.domain.attempts import Claim
+from slurmband.domain.graph import Graph
+from slurmband.domain.pace import Wish
+from slurmband.domain.states import ACTIVE, TaskState, wanted
+from slurmband.domain.workers import Worker
+from slurmband.errors import FingerprintsChanged, GraphChanged, GraphError
+from slurmband.graphband.rounds import Report, Request, Round
+from slurmband.liveness.snapshot import Survey
+from slurmband.store import (
+    claiming,
+    interventions,
+    membership,
+    queries,
+    registration,
+    transitions,
+)
+from slurmband.store.database import Transaction
+
+
+@dataclass(slots=True)
+class Done:
+    """What a transaction brought to all for whom it did a round.
+
+    Parameters
+    ----------
+    own : Round
+    others : list of (Request, Round)
+    freed : bool
+        Whether a report made work ready.
+    again : bool
+        Whether a round of this worker's had been done before of which it did not hear.
+    newest : int
+        The newest event, where those who wait are to look again; else 0.
+    surveyed : dict, optional
+        What people look at, if it was time for that; to be published at once if that is ``due``.
+    """
+
+    own: Round = field(default_factory=Round)
+    others: list[tuple[Request, Round]] = field(default_factory=list)
+    freed: bool = False
+    again: bool = False
+    newest: int = 0
+    due: bool = False
+    surveyed: Survey | None = None
+
+    def all(self, request: Request) -> list[tuple[Request, Round]]:
+        """Return this worker's request and those of the others, each with what it brought."""
+        return [(request, self.own), *self.others]
+
+
+class Clerk:
+    """Does rounds in an open transaction, as this worker's graph and options say.
+
+    Parameters
+    ----------
+    graph : Graph
+    fingerprints : str or None
+        Those that were registered when this worker joined.
+    stops : bool
+        Whether the policy is to stop at a task that ended badly.
+    clock : Clock
+    """
+
+    def __init__(
+        self, graph: Graph, fingerprints: str | None, clock: Clock, *, stops: bool
+    ) -> None:
+        self.graph = graph
+        self._fingerprints = fingerprints
+        self._clock = clock
+        self._stops = stops
+
+    def do(
+        self, tx: Transaction, request: Request, others: Callable[[], Iterator[Request]]
+    ) -> Done:
+        """Report and claim for this worker, and for others.
+
+        Parameters
+        ----------
+        tx : Transaction
+        request : Request
+            This worker's own.
+        others : callable
+            Reads what others ask.
+
+        Raises
+        ------
+        WorkerLost
+            If this worker's incarnation was judged lost.
+        """
+        done = Done()
+        done.again = membership.count_round(tx, request.worker, request.number) > request.heard
+        superseded = self._superseded(tx)
+        if superseded is None:
+            done.others = [(other, Round()) for other in others() if _is_next(tx, other)]
+        rounds = done.all(request)
+        done.freed = self._report(tx, rounds)
+        stopped_by = queries.first_ended_badly(tx) if self._stops else None
+        for of, found in rounds:
+            found.superseded, found.stopped_by = superseded, stopped_by
+            if of.wish.want and superseded is None and stopped_by is None:
+                adopted = _unheard(tx, of) if done.again and of is request else []
+                found.claims = adopted or self._claim(tx, of.worker, of.wish)
+        _count(tx, rounds)
+        return done
+
+    def _superseded(self, tx: Transaction) -> GraphError | None:
+        """Say in which way the registered graph is no longer the one this worker joined with."""
+        registered = registration.current(tx)
+        assert registered is not None
+        if registered.digest != self.graph.digest:
+            return GraphChanged(registered.digest, self.graph.digest)
+        if registered.fingerprints in (self._fingerprints, self.graph.fingerprints, None):
+            return None
+        return FingerprintsChanged()
+
+    def _report(self, tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> bool:
+        """Close the attempts that ended; True if that made other work ready."""
+        freed = False
+        for reports in _apart([report for of, _ in rounds for report in of.reports]):
+            closed = transitions.close_all(tx, reports, now=self._clock.now())
+            freed = freed or bool(closed.freed)
+            lost = {held.attempt for held in closed.lost}
+            for of, found in rounds if lost else ():
+                found.refused += [
+                    held
+                    for held, ending in of.reports
+                    # Recorded already: by a round that was not heard of, or from the journal.
+                    if held.attempt in lost
+                    and queries.outcome_of(tx, held.attempt) != ending.outcome
+                ]
+        return freed
+
+    def _claim(self, tx: Transaction, worker: Worker, wish: Wish) -> list[Claim]:
+        """Claim tasks that are in this program's own graph."""
+        now = self._clock.now()
+        while claims := self._claim_share(tx, worker, wish):
+            own = [claim for claim in claims if claim.task in self.graph.tasks]
+            for claim in claims:
+                if claim.task not in self.graph.tasks:
+                    interventions.disown(tx, claim, now=now)
+            if own:
+                return own
+        return []
+
+    def _claim_share(self, tx: Transaction, worker: Worker, wish: Wish) -> list[Claim]:
+        limit = wish.want
+        if limit > 1:
+            ready = queries.claimable_for(tx, worker.labels)
+            limit = wish.of(ready, queries.workers_alive(tx))
+        return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=self._clock.now())
+
+
+def _is_next(tx: Transaction, other: Request) -> bool:
+    """Whether a request may be done for another worker, of whom everything is known; if so, count it."""
+    if membership.last_round(tx, other.worker) != other.heard:
+        return False
+    membership.count_round(tx, other.worker, other.number)
+    return True
+
+
+def _unheard(tx: Transaction, request: Request) -> list[Claim]:
+    """Return what a worker holds without knowing it."""
+    held = queries.open_claims(tx, request.worker.key)
+    return [claim for claim in held if claim.attempt not in request.keeping]
+
+
+def _apart(reports: Sequence[Report]) -> Iterator[list[Report]]:
+    """Group reports so that no two of a group are of one task, which several workers may be in."""
+    rest = list(reports)
+    while rest:
+        group = {report[0].task_key: report for report in reversed(rest)}
+        yield [report for report in rest if group[report[0].task_key] is report]
+        rest = [report for report in rest if group[report[0].task_key] is not report]
+
+
+def _count(tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> None:
+    """Say to each how far the band is."""
+    counts = queries.counts(tx)
+    left: dict[frozenset[str], int] = {}
+    for of, found in rounds:
+        labels = of.worker.labels
+        if labels not in left:
+            left[labels] = queries.active_for(tx, labels)
+        found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
+        found.left = left[labels]
+        found.finished = not any(counts[state] for state in ACTIVE)
