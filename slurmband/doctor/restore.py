@@ -12,7 +12,7 @@ from slurmband.domain.workers import Worker
 from slurmband.errors import BackupRefused, DatabaseRefused, UsageError, WorkersAtWork
 from slurmband.liveness import journal
 from slurmband.liveness.beats import Beats, ages
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import Notice, sequence_in
 from slurmband.mounts import Mount, find_mount
 from slurmband.processes import fate_of
 from slurmband.store import restoring
@@ -176,7 +176,7 @@ def traces(layout: Layout) -> dict[str, int]:
         attempts.update(journal.read(layout.journals, worker))
     events = [0]
     with contextlib.suppress(OSError, ValueError):
-        events.append(int(layout.notice.read_text()))
+        events.append(sequence_in(layout.notice.read_text()))
     return {
         "workers": max(workers, default=0),
         "attempts": max(attempts, default=0),

@@ -3,10 +3,11 @@
 A round with the database takes milliseconds on a local disk, and a tenth of a second on a busy file
 server. Where a task takes long beside that, a worker takes one at a time and reports it at once. Where
 tasks are short it takes several, so that rounds stay a small part of its time; but no more than its
-share of what is ready (guided self-scheduling: Polychronopoulos and Kuck, 1987), so that nobody idles
-at the end while somebody else has a pile. What is done within the time of a round is no pile.
+share of half of what is ready (factoring: Hummel, Schonberg and Flynn, 1992), so that nobody idles at
+the end while somebody else has a pile. What is done within the time of a round is no pile.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,10 @@ UNFORESEEN: Final = 4.0
 LONG: Final = 1.0
 #: Claims in hand at most, where nobody says otherwise: they are lost for a while with their worker.
 MOST: Final = 128
+#: Waiting workers that are called for one task: one may not hear it soon, and another be quicker.
+CALLED_PER_TASK: Final = 2.0
+#: What a worker takes may be so many times what it took before.
+GROWTH: Final = 4
 #: Weight of what happened last in what is expected: of tasks, which come in kinds, and of rounds.
 _LAST_TASK: Final = 0.5
 _LAST_ROUND: Final = 0.3
@@ -29,7 +34,7 @@ _LAST_ROUND: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a worker would like to take in a round.
+    """What a worker would like to have in hand after a round.
 
     Parameters
     ----------
@@ -38,14 +43,18 @@ class Wish:
     trifle : int
         So many even if it is more: they are done within the time of a round, and nobody else would have
         them sooner.
+    in_hand : int
+        So many it has, and will begin first.
     """
 
     want: int
     trifle: int = 1
+    in_hand: int = 0
 
     def of(self, ready: int, workers: int) -> int:
         """Return how many to take where so many are ready for so many workers."""
-        return min(self.want, max(self.trifle, -(-ready // max(1, workers))))
+        share = ready // (2 * max(1, workers))
+        return max(0, min(self.want, max(self.trifle, share)) - self.in_hand)
 
 
 NOTHING: Final = Wish(0)
@@ -71,17 +80,24 @@ class Pace:
         self._task = _mean(self._task, seconds, _LAST_TASK)
 
     def asked(self, seconds: float, taken: int) -> None:
-        """Learn how long a round took, all its waiting included, and how many tasks it gave."""
+        """Learn how long a round took, all its waiting included, and how many were in hand after it.
+
+        Parameters
+        ----------
+        seconds : float
+        taken : int
+            0 where none were new, which says nothing.
+        """
         self._round = _mean(self._round, seconds, _LAST_ROUND)
         self._taken = taken or self._taken
 
     def wish(self, in_hand: int = 0) -> Wish:
-        """Say what to take in a round; from one task, it doubles at most each time."""
+        """Say what to take in a round; from one task, it grows fourfold at most each time."""
         if self._task is None or self._round is None:
-            return Wish(1)
+            return Wish(1, in_hand=in_hand)
         at_once = self._round / max(self._task, 1e-6)
-        enough = min(round(WORK_PER_ROUND * at_once), 2 * self._taken, self._most)
-        return Wish(max(0, max(1, enough) - in_hand), max(1, int(at_once)))
+        enough = min(round(WORK_PER_ROUND * at_once), GROWTH * self._taken, self._most)
+        return Wish(max(1, enough), max(1, int(at_once)), in_hand)
 
     def patience(self, *, awaited: bool) -> float:
         """Say for how many seconds after a round it is too early for the next one.
@@ -97,6 +113,28 @@ class Pace:
     def longest(self) -> float:
         """Say after how many seconds a task is so long that nobody should wait for what comes after."""
         return max(LONG, UNFORESEEN * max(self._task or 0.0, self._round or 0.0))
+
+
+def called(ready: Collection[int], waiting: int) -> float:
+    """Say which share of the waiting workers is to come for tasks that became ready.
+
+    Who was not called looks again, and may be called then: this spares a round to most of those who
+    would come in vain, and never lasts.
+
+    Parameters
+    ----------
+    ready : collection of int
+        How many, for each set of requirements. Where there are several, all are called: one that few
+        workers meet must not wait for one of them to be drawn.
+    waiting : int
+        Workers that hold nothing.
+    """
+    tasks = sum(ready)
+    if not tasks:
+        return 0.0
+    if len(ready) > 1 or waiting < 1:
+        return 1.0
+    return min(1.0, CALLED_PER_TASK * tasks / waiting)
 
 
 def _mean(before: float | None, now: float, weight: float) -> float:

@@ -35,8 +35,10 @@ class Done:
         Whether a report made work ready.
     again : bool
         Whether a round of this worker's had been done before of which it did not hear.
+    calls : float
+        Which share of those who wait is to look again.
     newest : int
-        The newest event, where those who wait are to look again; else 0.
+        The newest event, where any are to.
     surveyed : dict, optional
         What people look at, if it was time for that; to be published at once if that is ``due``.
     """
@@ -45,6 +47,7 @@ class Done:
     others: list[tuple[Request, Round]] = field(default_factory=list)
     freed: bool = False
     again: bool = False
+    calls: float = 0.0
     newest: int = 0
     due: bool = False
     surveyed: Survey | None = None
@@ -149,10 +152,12 @@ class Clerk:
         return []
 
     def _claim_share(self, tx: Transaction, worker: Worker, wish: Wish) -> list[Claim]:
-        limit = wish.want
-        if limit > 1:
+        limit = wish.want - wish.in_hand
+        if wish.want > 1:
             ready = queries.claimable_for(tx, worker.labels)
             limit = wish.of(ready, queries.workers_alive(tx))
+        if limit < 1:
+            return []
         return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=self._clock.now())
 
 

@@ -87,7 +87,9 @@ class GrowingClerk(Clerk):
         grown = request.wish.want > 0 and self._grow(tx, me, now)
         done = super().do(tx, request, others)
         found = done.own
-        idle = request.wish.want > 0 and not (found.claims or found.superseded or found.stopped_by)
+        idle = bool(request.wish.want) and not (
+            request.wish.in_hand or found.claims or found.superseded or found.stopped_by
+        )
         gave_back = not idle and growth.give_back(tx, me)
         found.producing = idle and (growth.is_producer(tx, me) or growth.take(tx, me, now=now))
         self.found = self._registry.look(tx) if found.producing else {}

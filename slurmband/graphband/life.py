@@ -10,7 +10,7 @@ from contextlib import suppress
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Reason
 from slurmband.domain.graph import Graph
-from slurmband.domain.pace import NOTHING, Wish
+from slurmband.domain.pace import NOTHING, Wish, called
 from slurmband.domain.workers import Element, Worker
 from slurmband.errors import (
     CommitUnknown,
@@ -32,7 +32,7 @@ from slurmband.liveness.notice import Notice, telling
 from slurmband.liveness.snapshot import Snapshots, survey
 from slurmband.locks.leftovers import remove_leftovers
 from slurmband.processes import fate_of, identify
-from slurmband.store import membership, pruning, queries, registration
+from slurmband.store import membership, pruning, queries, registration, statements
 from slurmband.store.database import Store, Transaction
 from slurmband.store.modes import Mode
 from slurmband.store.registration import Budgets
@@ -68,6 +68,7 @@ class Life:
         self.pid = os.getpid()
         self._doubts = 0
         self._number = self._heard = 0
+        statements.prepare()
         self.worker = self._join(element)
         self.clerk = self._new_clerk()
         self._publications = self._published_by()
@@ -198,7 +199,9 @@ class Life:
         with self._store.transaction() as tx:
             done = self.clerk.do(tx, request, self._publications.of_others)
             over = any(of.reports and not found.left for of, found in done.all(request))
-            done.newest = self._worth_telling(tx, certain=done.again or over, perhaps=done.freed)
+            certain = done.again or over
+            done.calls = 1.0 if certain else self._share_called(tx, freed=done.freed)
+            done.newest = queries.newest_event(tx) if done.calls else 0
             done.due = not done.own.claims or self.snapshots.due()
             if done.due or (self._store.mode is Mode.SHARED and self.snapshots.is_old()):
                 done.surveyed = survey(tx)
@@ -206,18 +209,19 @@ class Life:
 
     def _tell(self, request: Request, done: Done) -> None:
         """Tell those who wait, and those who look, what was committed."""
-        if done.newest:
-            self._notice.ring(done.newest)
+        if done.calls:
+            self._notice.ring(done.newest, done.calls)
         if done.surveyed is not None:
             (self.snapshots.publish if done.due else self.snapshots.keep)(done.surveyed)
         if done.own.finished and any(of.reports for of, _ in done.all(request)):
             self._prune()
 
-    def _worth_telling(self, tx: Transaction, *, certain: bool, perhaps: bool) -> int:
-        """Return the newest event, where those who wait are to look again; else 0."""
-        if certain or (perhaps and queries.is_claimable(tx)):
-            return queries.newest_event(tx)
-        return 0
+    def _share_called(self, tx: Transaction, *, freed: bool) -> float:
+        """Say which share of those who wait is to come, if work may have become ready."""
+        if not freed:
+            return 0.0
+        waiting = queries.workers_alive(tx) - queries.workers_busy(tx)
+        return called(queries.claimable(tx).values(), waiting)
 
     def _prune(self) -> None:
         """Tidy up now that the band has nothing left to do; at the next end, if not now."""

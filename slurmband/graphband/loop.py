@@ -167,7 +167,7 @@ class Loop(Generic[T]):
             self._hand.told(reports)
             self._hand.add(found.claims)
             self._asked = self._clock.monotonic()
-            self._pace.asked(self._asked - began, len(found.claims))
+            self._pace.asked(self._asked - began, len(self._hand) if found.claims else 0)
             self._found = found
             return found
 

@@ -13,7 +13,7 @@ from slurmband.clock import Clock
 from slurmband.errors import EnvironmentFault
 from slurmband.liveness.beats import Beats, Watch
 from slurmband.liveness.duty import Duty
-from slurmband.liveness.notice import Notice
+from slurmband.liveness.notice import Notice, share_in
 from slurmband.liveness.reaper import AskSlurm, Reaper
 from slurmband.masks import masked
 from slurmband.processes import fate_of
@@ -111,10 +111,11 @@ class Lookout:
         self._seen = self._notice.look()
 
     def wait(self, until: Callable[[], bool]) -> None:
-        """Wait until the notice changes, `until` holds, or it is time to ask anyway."""
+        """Wait until the notice calls this worker, `until` holds, or it is time to ask anyway."""
         pause, deadline = FIRST_LOOK, self._clock.monotonic() + ASK_ANYWAY
         while not until() and self._clock.monotonic() < deadline:
-            if self._notice.look() != self._seen:
+            words = self._notice.look()
+            if words != self._seen and random.random() < share_in(words):
                 return
             self.reap_if_due()
             self._clock.sleep(random.uniform(pause / 2, pause))

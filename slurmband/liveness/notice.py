@@ -28,16 +28,18 @@ class Notice:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def ring(self, sequence: int) -> None:
+    def ring(self, sequence: int, share: float = 1.0) -> None:
         """Tell of the newest event.
 
         Parameters
         ----------
         sequence : int
             Its number in the event log, by which no two changes look alike.
+        share : float, default 1
+            Which part of those who wait is to come, so that a thousand do not come for one task.
         """
         try:
-            self.write(f"{sequence:016}")
+            self.write(f"{sequence:016} {share:.6f}")
         except (
             OSError
         ) as error:  # what it tells of is in the database, and the waiting ask now and then
@@ -64,6 +66,25 @@ class Notice:
                 os.close(descriptor)
         except OSError:
             return b""
+
+
+def sequence_in(words: bytes | str) -> int:
+    """Return which event a notice tells of.
+
+    Raises
+    ------
+    ValueError
+        If it tells of none.
+    """
+    return int(words[:16])
+
+
+def share_in(words: bytes) -> float:
+    """Return which part of those who wait a notice calls; all, where it does not say."""
+    try:
+        return float(words.split()[1])
+    except (ValueError, IndexError):
+        return 1.0
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Every read: what is where, who is who, and what led to it."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, select, text
+from sqlalchemy import RowMapping, Select, bindparam, func, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -55,9 +55,13 @@ def _count_for(tx: Transaction, labels: Collection[str], states: Collection[str]
     return sum(row.n for row in rows if frozenset(json.loads(row.requirements)) <= offered)
 
 
-def is_claimable(tx: Transaction) -> bool:
-    """Whether a worker with the right labels could claim something now."""
-    return bool(_IS_CLAIMABLE.run(tx))
+def claimable(tx: Transaction) -> Mapping[str, int]:
+    """Count the tasks that could be claimed now, for each set of requirements in the band."""
+    found: dict[str, int] = {}
+    for row in _TASK_COUNTS.run(tx):
+        ready = row.n if row.state in CLAIMABLE else 0
+        found[row.requirements] = found.get(row.requirements, 0) + ready
+    return found
 
 
 def workers_alive(tx: Transaction) -> int:
@@ -65,13 +69,20 @@ def workers_alive(tx: Transaction) -> int:
     return int(_WORKERS_ALIVE.value(tx))
 
 
+def workers_busy(tx: Transaction) -> int:
+    """Count the workers that hold a claim."""
+    return int(_WORKERS_BUSY.value(tx))
+
+
 _TASK_COUNTS = Statement(select(task_counts).where(task_counts.c.n > 0))
 _GROWING = Statement(select(workflows.c.growing))
-_IS_CLAIMABLE = Statement(select(tasks.c.key).where(text("free_slots > 0")).limit(1))
 _WORKERS_ALIVE = Statement(
     select(func.count()).where(
         workers.c.workflow_id == WORKFLOW, workers.c.status == WorkerStatus.ALIVE
     )
+)
+_WORKERS_BUSY = Statement(
+    select(func.count(attempts.c.worker.distinct())).where(attempts.c.outcome.is_(None))
 )
 
 

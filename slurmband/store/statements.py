@@ -44,6 +44,7 @@ class Statement:
     """
 
     def __init__(self, statement: Executable) -> None:
+        _ALL.append(self)
         self._statement = statement
         self._row: Any = None
 
@@ -53,6 +54,10 @@ class Statement:
         compiled = self._statement.compile(dialect=_DIALECT)
         given = {name: value for name, value in compiled.params.items() if value is not None}
         return str(compiled), given
+
+    def prepare(self) -> None:
+        """Do what need be done once, before a transaction in which others would wait for it."""
+        _ = self._compiled
 
     def run(self, tx: Transaction, **values: object) -> list[Row]:
         """Execute it once; return its rows."""
@@ -107,6 +112,15 @@ class Statement:
 
 _NAMES: Final = tuple(f"key{number}" for number in range(MANY))
 _LISTS: Final = {length: ", ".join(f":{name}" for name in _NAMES[:length]) for length in _LENGTHS}
+
+
+_ALL: Final[list[Statement]] = []
+
+
+def prepare() -> None:
+    """Prepare all statements."""
+    for statement in _ALL:
+        statement.prepare()
 
 
 class Insertion:

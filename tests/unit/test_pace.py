@@ -37,14 +37,14 @@ def test_rounds_stay_a_small_part_of_the_work(task: float, round_: float, want: 
     assert learned(task=task, round_=round_).wish().want == want
 
 
-def test_from_one_task_it_doubles_at_most_each_time() -> None:
+def test_from_one_task_it_grows_fourfold_at_most_each_time() -> None:
     pace, wants = Pace(), []
     for _ in range(6):
         wants.append(pace.wish().want)
         pace.asked(0.01, wants[-1])
         pace.ran(0.0001)
 
-    assert wants == [1, 2, 4, 8, 16, 32]
+    assert wants == [1, 4, 16, 64, MOST, MOST]
 
 
 def test_who_wants_one_at_a_time_gets_one_at_a_time() -> None:
@@ -56,12 +56,12 @@ def test_who_wants_one_at_a_time_gets_one_at_a_time() -> None:
     assert pace.wish().want == 1
 
 
-def test_who_got_less_than_it_wanted_wants_no_more_than_twice_that() -> None:
+def test_who_got_less_than_it_wanted_wants_no_more_than_four_times_that() -> None:
     pace = learned(task=0.0001, round_=0.01)
 
     pace.asked(0.01, 3)
 
-    assert pace.wish().want == 6
+    assert pace.wish().want == 12
 
 
 def test_a_round_that_gave_nothing_says_nothing_of_how_much_to_take() -> None:
@@ -99,7 +99,8 @@ def test_what_is_done_within_a_round_is_a_trifle() -> None:
 def test_what_is_in_hand_is_not_wanted_again() -> None:
     pace = learned(task=0.1, round_=0.1)
 
-    assert [pace.wish(in_hand).want for in_hand in (0, 15, 20, 25)] == [20, 5, 0, 0]
+    assert [pace.wish(in_hand).of(10_000, 4) for in_hand in (0, 15, 20, 25)] == [20, 5, 0, 0]
+    assert pace.wish(1).of(7, 4) == 0
 
 
 @pytest.mark.parametrize(
@@ -111,9 +112,9 @@ def test_a_task_is_long_beside_those_before_it(task: float, round_: float, longe
 
 @pytest.mark.parametrize(
     ("ready", "workers", "taken"),
-    [(0, 4, 1), (1, 4, 1), (4, 4, 1), (5, 4, 2), (1000, 4, 100), (7, 0, 7)],
+    [(0, 4, 1), (1, 4, 1), (8, 4, 1), (15, 4, 1), (16, 4, 2), (1000, 4, 100), (7, 0, 3)],
 )
-def test_nobody_takes_more_than_a_fair_share(ready: int, workers: int, taken: int) -> None:
+def test_nobody_takes_more_than_a_share_of_half(ready: int, workers: int, taken: int) -> None:
     assert Wish(100).of(ready, workers) == taken
 
 
