@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim
 from slurmband.domain.graph import Graph
-from slurmband.domain.pace import Wish
 from slurmband.domain.states import ACTIVE, TaskState, wanted
-from slurmband.domain.workers import Worker
 from slurmband.errors import FingerprintsChanged, GraphChanged, GraphError
 from slurmband.graphband.rounds import Report, Request, Round
 from slurmband.liveness.snapshot import Survey
@@ -20,6 +18,7 @@ from slurmband.store import (
     registration,
     transitions,
 )
+from slurmband.store.claiming import Taker
 from slurmband.store.database import Transaction
 
 
@@ -104,11 +103,12 @@ class Clerk:
         rounds = done.all(request)
         done.freed = self._report(tx, rounds)
         stopped_by = queries.first_ended_badly(tx) if self._stops else None
-        for of, found in rounds:
+        for _, found in rounds:
             found.superseded, found.stopped_by = superseded, stopped_by
-            if of.wish.want and superseded is None and stopped_by is None:
-                adopted = _unheard(tx, of) if done.again and of is request else []
-                found.claims = adopted or self._claim(tx, of.worker, of.wish)
+        if done.again and request.wish.want:
+            done.own.claims = _unheard(tx, request)
+        if superseded is None and stopped_by is None:
+            self._claim(tx, [(of, found) for of, found in rounds if not found.claims])
         _count(tx, rounds)
         return done
 
@@ -139,26 +139,36 @@ class Clerk:
                 ]
         return freed
 
-    def _claim(self, tx: Transaction, worker: Worker, wish: Wish) -> list[Claim]:
-        """Claim tasks that are in this program's own graph."""
-        now = self._clock.now()
-        while claims := self._claim_share(tx, worker, wish):
-            own = [claim for claim in claims if claim.task in self.graph.tasks]
-            for claim in claims:
-                if claim.task not in self.graph.tasks:
-                    interventions.disown(tx, claim, now=now)
-            if own:
-                return own
-        return []
+    def _claim(self, tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> None:
+        """Claim tasks that are in this program's own graph; disown others."""
+        rest, now = list(rounds), self._clock.now()
+        while takers := self._takers(tx, [of for of, _ in rest]):
+            taken = claiming.claim(tx, takers, now=now)
+            for of, found in rest:
+                claims = taken.get(of.worker.key, [])
+                found.claims = [claim for claim in claims if self._is_own(claim)]
+                for claim in claims:
+                    if not self._is_own(claim):
+                        interventions.disown(tx, claim, now=now)
+            rest = [
+                (of, found) for of, found in rest if taken.get(of.worker.key) and not found.claims
+            ]
 
-    def _claim_share(self, tx: Transaction, worker: Worker, wish: Wish) -> list[Claim]:
-        limit = wish.want - wish.in_hand
-        if wish.want > 1:
-            ready = queries.claimable_for(tx, worker.labels)
-            limit = wish.of(ready, queries.workers_alive(tx))
-        if limit < 1:
-            return []
-        return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=self._clock.now())
+    def _is_own(self, claim: Claim) -> bool:
+        return claim.task in self.graph.tasks
+
+    def _takers(self, tx: Transaction, requests: Sequence[Request]) -> list[Taker]:
+        """Say how much each is to get of what is ready."""
+        wishes = [of.wish for of in requests]
+        workers = queries.workers_alive(tx) if any(wish.want > 1 for wish in wishes) else 1
+        takers = []
+        for of in requests:
+            limit = of.wish.want - of.wish.in_hand
+            if of.wish.want > 1:
+                limit = of.wish.of(queries.claimable_for(tx, of.worker.labels), workers)
+            if limit > 0:
+                takers.append(Taker(of.worker.key, of.worker.labels, limit))
+        return takers
 
 
 def _is_next(tx: Transaction, other: Request) -> bool:

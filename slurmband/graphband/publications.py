@@ -38,12 +38,14 @@ class Publications:
     """
 
     def __init__(self, folder: Path | None, worker: int, alike: Sequence[object]) -> None:
+        self._published = 0
         self._alike = hashlib.sha256(repr((FORMAT, *alike)).encode()).hexdigest()[:16]
         self._worker = worker
         self._folder = folder if folder is not None and _is_ours_alone(folder) else None
 
     def publish(self, request: Request) -> None:
         """Ask whoever holds the lock."""
+        self._published = request.number
         self._write(self._file(request, "asked"), request)
 
     def is_answered(self, request: Request) -> bool:
@@ -54,7 +56,7 @@ class Publications:
     def withdraw(self, request: Request) -> Round | None:
         """Take the request back; return the answer, if there is one."""
         asked, told = self._file(request, "asked"), self._file(request, "told")
-        if asked is None or told is None:
+        if asked is None or told is None or self._published != request.number:
             return None
         with suppress(OSError):
             asked.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ for ten tasks than for one.
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, column, or_, select, table, text, update
 
@@ -17,34 +18,56 @@ from slurmband.store.schema import attempts, edges, task_counts, tasks
 from slurmband.store.statements import KEYS, Insertion, Row, Statement
 
 
-def claim(
-    tx: Transaction, worker: int, labels: Collection[str], *, limit: int, now: float
-) -> list[Claim]:
-    """Give a worker up to `limit` tasks that it may run.
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A worker that is to get tasks.
+
+    Parameters
+    ----------
+    worker : int
+        Key of the incarnation; of a task that several may run at once it gets one slot.
+    labels : frozenset of str
+        What it offers; a task's requirements must be among them.
+    limit : int
+        At most so many claims.
+    """
+
+    worker: int
+    labels: frozenset[str]
+    limit: int
+
+
+def claim(tx: Transaction, takers: Sequence[Taker], *, now: float) -> dict[int, list[Claim]]:
+    """Give workers tasks that they may run.
 
     Parameters
     ----------
     tx : Transaction
         Open write transaction; the caller commits.
-    worker : int
-        Key of the claiming incarnation; of a task that several may run at once it gets one slot.
-    labels : collection of str
-        What the worker offers; a task's requirements must be among them.
-    limit : int
-        At most so many claims.
+    takers : sequence of Taker
+        No two of one worker.
     now : float
         UTC seconds since the epoch.
 
     Returns
     -------
-    list of Claim
-        Highest priority first, then in the order of the graph; empty where nothing is ready.
+    dict of int to list of Claim
+        For each worker: highest priority first, then in the order of the graph; empty where nothing is
+        ready for it. Where there is too little, all get about as much.
     """
-    found: list[Row] = []
-    for requirements in _eligible(tx, labels):
-        found += _CLAIMABLE.run(tx, requirements=requirements, worker=worker, limit=limit)
-    found.sort(key=lambda row: (-row.priority, row.key))
-    return _open(tx, found[:limit], worker, now)
+    alike: dict[frozenset[str], list[Taker]] = {}
+    for taker in takers:
+        alike.setdefault(taker.labels, []).append(taker)
+    found: dict[int, list[Claim]] = {taker.worker: [] for taker in takers}
+    for labels, group in alike.items():
+        requirements = _eligible(tx, labels)
+        ready = _claimable(tx, requirements, group)
+        if len(group) > 1 and any(row.max_parallel_workers > 1 for row in ready):
+            for taker in group:  # they may share tasks, and each finds out which it is not in yet
+                _open(tx, _deal(_claimable(tx, requirements, [taker]), [taker]), now, found)
+        else:
+            _open(tx, _deal(ready, group), now, found)
+    return found
 
 
 def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
@@ -53,30 +76,45 @@ def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
     return [text for text in known if set(json.loads(text)) <= set(labels)]
 
 
-def _open(tx: Transaction, chosen: Sequence[Row], worker: int, now: float) -> list[Claim]:
-    if not chosen:
-        return []
+def _claimable(tx: Transaction, eligible: Collection[str], takers: Sequence[Taker]) -> list[Row]:
+    """Return what workers that offer the same may take together, the best first."""
+    limit = sum(taker.limit for taker in takers)
+    found: list[Row] = []
+    for requirements in eligible:
+        found += _CLAIMABLE.run(tx, requirements=requirements, worker=takers[0].worker, limit=limit)
+    found.sort(key=lambda row: (-row.priority, row.key))
+    return found[:limit]
+
+
+def _deal(ready: Sequence[Row], takers: Sequence[Taker]) -> list[tuple[int, Row]]:
+    """Deal tasks out like cards: to each worker one, and again, up to its limit."""
+    dealt: list[tuple[int, Row]] = []
+    rows, turn = iter(ready), 0
+    while at_table := [taker for taker in takers if taker.limit > turn]:
+        before = len(dealt)
+        dealt += [(taker.worker, row) for taker, row in zip(at_table, rows, strict=False)]
+        if len(dealt) - before < len(at_table):
+            break
+        turn += 1
+    return dealt
+
+
+def _open(
+    tx: Transaction, dealt: Sequence[tuple[int, Row]], now: float, found: dict[int, list[Claim]]
+) -> None:
+    """Open an attempt at each task that was dealt out, and note whose it is."""
+    if not dealt:
+        return
     first = (_LAST_ATTEMPT.value(tx) or 0) + 1
-    claims = [
-        Claim(attempt, row.id, row.key, row.attempts + 1, _slot(tx, row), bool(row.awaited))
-        for attempt, row in enumerate(chosen, first)
-    ]
-    _OPEN.run(
-        tx,
-        [
-            (
-                *(held.attempt, held.task_key, held.slot, held.number),
-                *(worker, now, row.fingerprint),
-            )
-            for held, row in zip(claims, chosen, strict=True)
-        ],
-    )
-    steps = [
-        Move(row.key, TaskState(row.state), Event.CLAIM, worker, held.attempt, row.fingerprint)
-        for held, row in zip(claims, chosen, strict=True)
-    ]
+    opened, steps = [], []
+    for attempt, (worker, row) in enumerate(dealt, first):
+        number, slot = row.attempts + 1, _slot(tx, row)
+        found[worker].append(Claim(attempt, row.id, row.key, number, slot, bool(row.awaited)))
+        opened.append((attempt, row.key, slot, number, worker, now, row.fingerprint))
+        was = TaskState(row.state)
+        steps.append(Move(row.key, was, Event.CLAIM, worker, attempt, row.fingerprint))
+    _OPEN.run(tx, opened)
     move(tx, steps, now, write=_TAKE_SLOT)
-    return claims
 
 
 def _slot(tx: Transaction, row: Row) -> int:

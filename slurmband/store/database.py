@@ -66,9 +66,7 @@ class Transaction:
     @property
     def driver(self) -> sqlite3.Connection:
         """The driver's own connection, for what is done many times."""
-        driver: Any = self.connection.connection.dbapi_connection
-        assert isinstance(driver, sqlite3.Connection)
-        return driver
+        return _driver_of(self.connection)
 
 
 class Store:
@@ -343,10 +341,11 @@ class Store:
             try:
                 return action()
             except DBAPIError as error:
-                if not any(words in str(error.orig) for words in _TRANSIENT):
+                told = str(error.orig)
+                if not any(words in told for words in _TRANSIENT):
                     raise
                 if time.monotonic() >= deadline:
-                    self._leave_behind(str(error.orig))
+                    self._leave_behind(told)
                     raise
                 time.sleep(0.05)
 
@@ -408,9 +407,15 @@ def _commit(connection: Connection, still_mine: StillMine) -> None:
     if not still_mine():
         raise CommitUnknown("the lock was taken away before the commit")
     try:
-        connection.exec_driver_sql("COMMIT")
-    except DBAPIError as error:
-        raise CommitUnknown(f"COMMIT said: {error.orig}") from error
+        _driver_of(connection).execute("COMMIT")
+    except sqlite3.Error as error:
+        raise CommitUnknown(f"COMMIT said: {error}") from error
+
+
+def _driver_of(connection: Connection) -> sqlite3.Connection:
+    driver: Any = connection.connection.dbapi_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _code(error: BaseException | None) -> int:

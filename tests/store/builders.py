@@ -19,6 +19,7 @@ from slurmband.store import (
     registration,
     transitions,
 )
+from slurmband.store.claiming import Taker
 from slurmband.store.database import Store
 from slurmband.store.pruning import Pruned
 from slurmband.store.registration import Budgets, Registered, Revision
@@ -177,7 +178,8 @@ class Bench:
 
     def claims(self, worker: Worker, limit: int = 99, now: float = 2.0) -> list[Claim]:
         with self.store.transaction() as tx:
-            return claiming.claim(tx, worker.key, worker.labels, limit=limit, now=now)
+            taker = Taker(worker.key, worker.labels, limit)
+            return claiming.claim(tx, [taker], now=now)[worker.key]
 
     def claim(self, worker: Worker, now: float = 2.0) -> Claim:
         (only,) = self.claims(worker, limit=1, now=now)

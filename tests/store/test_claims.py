@@ -103,7 +103,7 @@ def test_a_task_that_is_no_longer_claimable_is_not_claimed_by_halves(bench: Benc
     def claim_what_is_taken() -> None:
         with bench.store.transaction() as tx:
             found = tx.connection.exec_driver_sql("SELECT *, 0 AS awaited FROM tasks").all()
-            claiming._open(tx, found, alice.key, 3.0)
+            claiming._open(tx, [(alice.key, row) for row in found], 3.0, {alice.key: []})
 
     with pytest.raises(RaceLost):
         claim_what_is_taken()

@@ -20,6 +20,7 @@ from slurmband.errors import ClaimLost
 from slurmband.liveness.beats import Beats, Watch
 from slurmband.liveness.reaper import Reaper
 from slurmband.store import claiming, interventions, invariants, transitions
+from slurmband.store.claiming import Taker
 from slurmband.store.database import Store, Transaction
 from tests.fakes.clock import HandClock
 from tests.store.builders import COMPLETED, ELSEWHERE, FAILED, RELEASED, Bench, names, task
@@ -409,7 +410,7 @@ class Life(RuleBasedStateMachine):
     def _do_everything(self, tx: Transaction, worker: Worker) -> None:
         for held in self.workers[worker]:
             transitions.close(tx, held, COMPLETED, now=1.0)
-        claiming.claim(tx, worker.key, worker.labels, limit=9, now=2.0)
+        claiming.claim(tx, [Taker(worker.key, worker.labels, 9)], now=2.0)
         interventions.cancel(tx, list(self.model.nodes), now=3.0)
         interventions.reset(tx, list(self.model.nodes), now=4.0)
 

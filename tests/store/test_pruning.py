@@ -4,6 +4,7 @@ import pytest
 
 from slurmband.errors import UsageError
 from slurmband.store import claiming, transitions
+from slurmband.store.claiming import Taker
 from slurmband.store.pruning import Pruned
 from tests.store.builders import FAILED, Bench, finish, task
 
@@ -109,7 +110,8 @@ def test_the_file_becomes_smaller(bench: Bench) -> None:
     worker = bench.worker()
     for _ in range(6):
         with bench.store.transaction() as tx:
-            for held in claiming.claim(tx, worker.key, worker.labels, limit=100, now=1.0):
+            taken = claiming.claim(tx, [Taker(worker.key, worker.labels, 100)], now=1.0)
+            for held in taken[worker.key]:
                 transitions.close(tx, held, FAILED, now=2.0)
     before = bench.one("PRAGMA page_count")
 
