@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 #: The work between two rounds is to be so many times what a round takes.
-WORK_PER_ROUND: Final = 20.0
+WORK_PER_ROUND: Final = 40.0
 #: The same, where others wait for what has completed.
 WORK_WHILE_AWAITED: Final = 4.0
 #: Seconds after which a report is made, whatever that costs.

@@ -27,9 +27,9 @@ def test_a_worker_that_knows_nothing_takes_one_task_and_reports_at_once() -> Non
     [
         (60.0, 0.003, 1),
         (1.0, 0.003, 1),
-        (1.0, 0.05, 1),
-        (1.0, 0.1, 2),
-        (0.1, 0.1, 20),
+        (1.0, 0.0125, 1),
+        (1.0, 0.1, 4),
+        (0.1, 0.1, 40),
         (0.0, 0.01, MOST),
     ],
 )
@@ -84,7 +84,7 @@ def test_what_others_wait_for_is_reported_sooner() -> None:
     pace = learned(task=0.001, round_=0.01)
 
     assert pace.patience(awaited=True) == pytest.approx(0.04)
-    assert pace.patience(awaited=False) == pytest.approx(0.2)
+    assert pace.patience(awaited=False) == pytest.approx(0.4)
 
 
 def test_no_report_waits_for_ever_however_slow_the_rounds_are() -> None:
@@ -99,7 +99,7 @@ def test_what_is_done_within_a_round_is_a_trifle() -> None:
 def test_what_is_in_hand_is_not_wanted_again() -> None:
     pace = learned(task=0.1, round_=0.1)
 
-    assert [pace.wish(in_hand).of(10_000, 4) for in_hand in (0, 15, 20, 25)] == [20, 5, 0, 0]
+    assert [pace.wish(in_hand).of(10_000, 4) for in_hand in (0, 35, 40, 45)] == [40, 5, 0, 0]
     assert pace.wish(1).of(7, 4) == 0
 
 
