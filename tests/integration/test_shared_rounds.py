@@ -74,6 +74,10 @@ class Node:
     def rows(self, query: str) -> list[tuple[object, ...]]:
         return self._bench.rows(query)
 
+    def register(self, *tasks: Task[None]) -> None:
+        """Register a newer graph, as `slurmband submit` does."""
+        self._bench.submit(*tasks)
+
     def lose(self, life: Life) -> None:
         self._bench.lose(life.worker)
 
@@ -283,3 +287,16 @@ def test_who_works_by_other_rules_does_its_own_rounds(node: Node) -> None:
 
     assert Counting.begun == 2
     assert len(everything(node)) == 2
+
+
+def test_who_is_outdated_does_rounds_for_nobody(node: Node) -> None:
+    """Its own graph is not the one that the others' tasks are in."""
+    alice, bob = node.join(*graph("bake")), node.join(*graph("bake"))
+    node.register(*graph("bake", "boil"))
+    asking = Request(bob.worker, 1, 0, (), ONE)
+
+    with alice._store.transaction() as tx:
+        done = alice.clerk.do(tx, Request(alice.worker, 1, 0, (), ONE), lambda: iter([asking]))
+
+    assert done.own.superseded is not None
+    assert done.others == []

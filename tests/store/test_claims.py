@@ -4,8 +4,10 @@ import pytest
 
 from slurmband.domain.attempts import Claim, Ending
 from slurmband.domain.states import Event, TaskState
+from slurmband.domain.workers import Worker
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store import claiming, interventions, moves, queries
+from slurmband.store.claiming import Taker
 from tests.store.builders import FAILED, RELEASED, Bench, names, task
 
 pytestmark = pytest.mark.unit
@@ -164,3 +166,53 @@ def test_nothing_waits_for_a_task_that_was_handed_back_since_the_graph_has_it_no
         interventions.disown(tx, mill, now=4.0)
 
     assert bench.states() == {"mill": "cancelled", "bake": "blocked", "boil": "ready"}
+
+
+# --- several workers at once ----------------------------------------------------------------------
+
+
+def deal(bench: Bench, *limits: tuple[Worker, int]) -> list[list[str]]:
+    """Claim for several workers; return what each got."""
+    takers = [Taker(worker.key, worker.labels, limit) for worker, limit in limits]
+    with bench.store.transaction() as tx:
+        taken = claiming.claim(tx, takers, now=3.0)
+    for worker, _ in limits:
+        with bench.store.read() as tx:
+            assert set(taken[worker.key]) <= set(queries.open_claims(tx, worker.key))
+    return [names(taken[worker.key]) for worker, _ in limits]
+
+
+def test_what_is_ready_is_dealt_out_like_cards(bench: Bench) -> None:
+    bench.register(*(task(f"loaf{i}") for i in range(9)))
+    alice, bob, carol = (bench.worker(name) for name in ("alice", "bob", "carol"))
+
+    dealt = deal(bench, (alice, 3), (bob, 1), (carol, 2))
+
+    assert dealt == [["loaf0", "loaf3", "loaf5"], ["loaf1"], ["loaf2", "loaf4"]]
+
+
+def test_where_there_is_too_little_the_last_get_nothing(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"))
+    workers = [bench.worker(name) for name in ("alice", "bob", "carol")]
+
+    assert deal(bench, *((worker, 2) for worker in workers)) == [["bake"], ["boil"], []]
+
+
+def test_each_gets_what_its_labels_allow(bench: Bench) -> None:
+    bench.register(task("bake", labels="oven"), task("boil"), task("fry"))
+    alice, bob, carol = (bench.worker("alice"), bench.worker("bob", "oven"), bench.worker("carol"))
+
+    assert deal(bench, (alice, 1), (bob, 2), (carol, 1)) == [["boil"], ["bake"], ["fry"]]
+
+
+def test_workers_share_a_task_that_is_for_several(bench: Bench) -> None:
+    bench.register(task("bake", slots=2), task("boil"))
+    alice, bob, carol = (bench.worker(name) for name in ("alice", "bob", "carol"))
+    bench.claim(alice)
+
+    assert deal(bench, (alice, 2), (bob, 2), (carol, 2)) == [["boil"], ["bake"], []]
+    assert bench.rows("SELECT task, slot, number FROM attempts") == [
+        (1, 0, 1),
+        (2, 0, 1),
+        (1, 1, 2),
+    ]

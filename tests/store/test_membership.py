@@ -1,13 +1,14 @@
 """Workers join, leave and are lost; and what becomes of what they held."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.processes import Fate, ProcessIdentity
-from slurmband.domain.workers import WorkerStatus
-from slurmband.errors import ClaimLost, WorkerAlive, WorkerLost, WorkerMoved
+from slurmband.domain.workers import Worker, WorkerStatus
+from slurmband.errors import ClaimLost, InvariantBroken, WorkerAlive, WorkerLost, WorkerMoved
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.journal import Journal
 from slurmband.store import membership, queries
@@ -327,3 +328,44 @@ def test_a_worker_that_a_backup_does_not_know_is_lost(graph: Bench) -> None:
         graph.store.transaction() as tx,
     ):
         membership.check_alive(tx, alice)
+
+
+# --- rounds ---------------------------------------------------------------------------------------
+
+
+def count_round(bench: Bench, worker: Worker, number: int) -> int:
+    with bench.store.transaction() as tx:
+        return membership.count_round(tx, worker, number)
+
+
+def test_rounds_are_counted_and_never_backwards(graph: Bench) -> None:
+    alice = graph.worker("alice")
+
+    assert [count_round(graph, alice, number) for number in (1, 2, 2, 1, 5, 3)] == [
+        0,
+        1,
+        2,
+        2,
+        2,
+        5,
+    ]
+
+
+@pytest.mark.parametrize("way", ["leave", "lose"])
+def test_who_ended_does_no_more_rounds(graph: Bench, way: str) -> None:
+    alice = graph.worker("alice")
+    getattr(graph, way)(alice)
+
+    with pytest.raises(WorkerLost):
+        count_round(graph, alice, 1)
+    with graph.store.read() as tx:
+        assert membership.last_round(tx, alice) is None
+
+
+def test_the_rounds_of_another_process_are_not_counted(graph: Bench) -> None:
+    alice = graph.worker("alice")
+    stranger = replace(alice, process=replace(alice.process, pid=alice.process.pid + 1))
+
+    with pytest.raises(InvariantBroken, match="another process"):
+        count_round(graph, stranger, 1)
+    assert count_round(graph, alice, 1) == 0

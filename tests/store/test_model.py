@@ -233,6 +233,28 @@ class Life(RuleBasedStateMachine):
             self.model.claim(held.task, held.attempt)
         self.workers[worker] += got
 
+    @precondition(lambda self: len(self.workers) > 1)
+    @rule(limits=st.lists(st.integers(1, 3), min_size=2, max_size=4), now=TIME)
+    def claim_together(self, limits: list[int], now: float) -> None:
+        """As workers of a node, of which one does the round of all."""
+        some = list(zip(self.workers, limits, strict=False))
+        before = self.model.claimable()
+        takers = [Taker(worker.key, worker.labels, limit) for worker, limit in some]
+
+        with self.bench.store.transaction() as tx:
+            taken = claiming.claim(tx, takers, now=now)
+
+        for worker, limit in some:
+            got = taken[worker.key]
+            assert len(got) <= limit
+            assert set(names(got)) <= set(before).difference(names(self.workers[worker]))
+            for held in got:
+                self.model.claim(held.task, held.attempt)
+            self.workers[worker] += got
+        for worker, limit in some:  # nobody idles where there is something for it
+            left = set(self.model.claimable()).difference(names(self.workers[worker]))
+            assert len(taken[worker.key]) == limit or not left
+
     @precondition(lambda self: any(self.workers.values()))
     @rule(pick=PICK, ending=st.sampled_from([COMPLETED, COMPLETED, FAILED, RELEASED]), now=TIME)
     def report(self, pick: int, ending: Ending, now: float) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurmband.domain.pace import LONGEST, MOST, NOTHING, Pace, Wish
+from slurmband.domain.pace import LONGEST, MOST, NOTHING, Pace, Wish, called
 
 pytestmark = pytest.mark.unit
 
@@ -122,3 +122,24 @@ def test_nobody_waits_for_a_fair_share_of_trifles() -> None:
     assert Wish(100, trifle=5).of(8, 4) == 5
     assert Wish(3, trifle=5).of(8, 4) == 3
     assert NOTHING.of(8, 4) == 0
+
+
+@pytest.mark.parametrize(
+    ("ready", "waiting", "share"),
+    [
+        ([], 10, 0.0),
+        ([0], 10, 0.0),
+        ([1], 100, 0.02),
+        ([30], 100, 0.6),
+        ([50], 100, 1.0),
+        ([500], 100, 1.0),
+        ([1], 0, 1.0),
+        ([1], -3, 1.0),
+        ([1, 0], 100, 1.0),
+        ([0, 0], 100, 0.0),
+    ],
+)
+def test_about_two_workers_are_called_for_a_task(
+    ready: list[int], waiting: int, share: float
+) -> None:
+    assert called(ready, waiting) == pytest.approx(share)
