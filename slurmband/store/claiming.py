@@ -7,6 +7,7 @@ for ten tasks than for one.
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import bindparam, column, or_, select, table, text, update
 
@@ -79,9 +80,10 @@ def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
 def _claimable(tx: Transaction, eligible: Collection[str], takers: Sequence[Taker]) -> list[Row]:
     """Return what workers that offer the same may take together, the best first."""
     limit = sum(taker.limit for taker in takers)
+    worker = takers[0].worker if len(takers) == 1 else _NO_WORKER
     found: list[Row] = []
     for requirements in eligible:
-        found += _CLAIMABLE.run(tx, requirements=requirements, worker=takers[0].worker, limit=limit)
+        found += _CLAIMABLE.run(tx, requirements=requirements, worker=worker, limit=limit)
     found.sort(key=lambda row: (-row.priority, row.key))
     return found[:limit]
 
@@ -124,6 +126,8 @@ def _slot(tx: Transaction, row: Row) -> int:
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+#: Holds nothing, so that what is ready for any worker is found.
+_NO_WORKER: Final = 0
 _REQUIREMENTS = Statement(select(task_counts.c.requirements).distinct())
 _TAKEN_SLOTS = Statement(
     select(attempts.c.slot).where(
