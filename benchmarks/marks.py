@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +29,13 @@ class Marks:
     ----------
     folder : Path
         With folders ``ready`` and ``marks``, and a file ``go``, which is empty as yet.
+    also : mapping of str to object, optional
+        What else is written down, as it is in the end.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, also: Mapping[str, object] | None = None) -> None:
         self._folder = folder
+        self._also = also or {}
         self._name = f"{os.uname().nodename}-{os.getpid()}"
         self._began: list[float] = []
         self._ended: list[float] = []
@@ -42,9 +46,9 @@ class Marks:
         atexit.register(self.write)
 
     @classmethod
-    def here(cls) -> "Marks":
+    def here(cls, also: Mapping[str, object] | None = None) -> "Marks":
         """Take the folder from the environment."""
-        return cls(Path(os.environ[FOLDER]))
+        return cls(Path(os.environ[FOLDER]), also)
 
     def gate(self) -> None:
         """Say that this worker is ready, and wait for the moment at which all begin.
@@ -81,5 +85,6 @@ class Marks:
             "on_cpu": (int(after[0]) - int(before[0])) / 1e9,
             "waited_for_cpu": (int(after[1]) - int(before[1])) / 1e9,
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            **self._also,
         }
         (self._folder / "marks" / f"{self._name}.json").write_text(json.dumps(notes))

@@ -41,6 +41,7 @@ class Plot:
 PLOTS: Final = (
     Plot("cost-over-tasks", "tasks", "cost per task", "tasks in the graph", "ms per task"),
     Plot("cost-over-workers", "workers", "cost per task", "workers", "ms per task"),
+    Plot("cost-on-slow-files", "slow_files", "cost per task", "tasks in the graph", "ms per task"),
     Plot("waiting", "workers", "share of a worker's time", "workers", "% of the time"),
     Plot("growth", "growth", "size of the database", "attempts", "MB", log=False),
     Plot("questions", "queries", "slurmband", "tasks in the graph", "s"),

@@ -8,12 +8,16 @@ import functools
 import os
 from collections.abc import Iterator
 
-from benchmarks import graphs, marks
+from benchmarks import graphs, lock_times, marks
 from slurmband import Task
 
 GATE = "gate-"
-#: Made with the first task: who only registers the graph has nothing to note.
-notes = functools.cache(marks.Marks.here)
+
+
+@functools.cache
+def notes() -> marks.Marks:
+    """Make the notes, with the first task: who only registers the graph has nothing to note."""
+    return marks.Marks.here(lock_times.watch() if lock_times.LOCKS in os.environ else None)
 
 
 class NotYet(Exception):

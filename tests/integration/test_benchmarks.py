@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import simulated, slow_files
 from benchmarks.figures import Figure
 from benchmarks.measures import MEASURES
 from benchmarks.report import Results
@@ -16,8 +19,26 @@ from tests.integration.band import ROOT, SMALL_TRACE
 
 pytestmark = pytest.mark.integration
 
-#: What needs more than this machine, and so has no figure in the quick form.
-ELSEWHERE = {"nfs"}
+#: What needs more than there is here, and so has no figure in the quick form.
+ELSEWHERE = {"nfs"} if shutil.which("cc") else {"nfs", "slow_files"}
+
+#: Opens, writes, renames, reads, and removes a file, and says how long that took.
+USE_FILE = """
+import os, sys, time
+file = sys.argv[1]
+begun = time.monotonic()
+descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+os.write(descriptor, b"words")
+os.fsync(descriptor)
+os.pread(descriptor, 5, 0)
+os.fstat(descriptor)
+os.close(descriptor)
+os.rename(file, file + "2")
+os.stat(file + "2")
+os.unlink(file + "2")
+print(time.monotonic() - begun)
+"""
+OPERATIONS = 9
 
 
 def benchmarks(*words: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
@@ -58,6 +79,43 @@ def test_each_measure_runs(name: str, tmp_path: Path) -> None:
         assert run["how"]
         assert run["wall"] == pytest.approx(run["last_report"] - run["first_claim"])
         assert run["with_start_up"] > run["wall"] > 0
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+def test_each_operation_on_a_slow_file_takes_its_time_and_on_others_none(tmp_path: Path) -> None:
+    library = slow_files.build(tmp_path)
+
+    def took(name: str, delay: float) -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", USE_FILE, tmp_path / name],
+            env={**os.environ, **slow_files.settings(library, tmp_path / "slow", delay)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return float(done.stdout)
+
+    assert took("slow.txt", delay=0.05) >= OPERATIONS * 0.05
+    assert took("fast.txt", delay=30.0) < 30.0
+
+
+def test_simulated_nodes_share_files_but_no_memory(tmp_path: Path) -> None:
+    shown = 'uname -n; echo "$NAME" >/dev/shm/"$NAME"; ls /dev/shm; pwd'
+    try:
+        with simulated.nodes(tmp_path, 2) as place:
+            for n in range(3):
+                log = tmp_path / f"{n}.log"
+                command = ["sh", "-c", shown]
+                assert place.start(n, command, tmp_path, {"NAME": f"w{n}"}, log).wait(60) == 0
+    except simulated.NoNodes as error:
+        pytest.skip(f"no nodes can be simulated: {error}")
+
+    said = [(tmp_path / f"{n}.log").read_text().split() for n in range(3)]
+    assert said == [
+        ["node0", "w0", str(tmp_path)],
+        ["node1", "w1", str(tmp_path)],
+        ["node0", "w0", "w2", str(tmp_path)],
+    ]
 
 
 def test_plots_need_matplotlib_and_say_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.figures import Figure, skipped
 from benchmarks.graphs import LATEST, Node, make
+from benchmarks.lock_times import covered
 from benchmarks.measures.recorded import shortest
 from benchmarks.measures.throughput import compared
 from benchmarks.report import Results
@@ -56,6 +57,13 @@ def test_no_schedule_beats_the_longest_path_or_the_work_by_the_workers() -> None
 
     assert shortest(two, workers=2) == 4.0
     assert shortest(two, workers=1) == 7.0
+
+
+def test_only_what_lies_in_the_time_is_covered_and_nothing_twice() -> None:
+    spans = [(8.0, 20.0), (-5.0, 1.0), (3.0, 6.0), (4.0, 5.0), (5.5, 7.0), (30.0, 31.0)]
+
+    assert covered(spans, 0.0, 10.0) == 1.0 + 4.0 + 2.0
+    assert covered([], 0.0, 10.0) == 0.0
 
 
 def test_slurmband_is_compared_with_the_best_peer_in_python() -> None:
