@@ -30,6 +30,8 @@ class Done:
     ----------
     own : Round
     others : list of (Request, Round)
+    stale : list of Request
+        What was asked and must not be done: its worker did it, or is no more.
     freed : bool
         Whether a report made work ready.
     again : bool
@@ -44,6 +46,7 @@ class Done:
 
     own: Round = field(default_factory=Round)
     others: list[tuple[Request, Round]] = field(default_factory=list)
+    stale: list[Request] = field(default_factory=list)
     freed: bool = False
     again: bool = False
     calls: float = 0.0
@@ -99,7 +102,11 @@ class Clerk:
         done.again = membership.count_round(tx, request.worker, request.number) > request.heard
         superseded = self._superseded(tx)
         if superseded is None:
-            done.others = [(other, Round()) for other in others() if _is_next(tx, other)]
+            for other in others():
+                if _is_next(tx, other):
+                    done.others.append((other, Round()))
+                else:
+                    done.stale.append(other)
         rounds = done.all(request)
         done.freed = self._report(tx, rounds)
         stopped_by = queries.first_ended_badly(tx) if self._stops else None

@@ -191,6 +191,8 @@ class Life:
             done = self._do(request)
             for other, found in done.others:
                 publications.answer(other, found)
+            for other in done.stale:
+                publications.discard(other)
         self._tell(request, done)
         return done.own
 
@@ -280,6 +282,7 @@ class Life:
         """Stop beating and close the journal, without a word to the database."""
         self.heartbeat.stop()
         self.journal.close()
+        self._publications.tidy()
 
 
 def _log_file() -> str | None:

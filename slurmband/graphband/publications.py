@@ -9,6 +9,7 @@ import hashlib
 import os
 import pickle
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from slurmband.graphband.rounds import Request, Round
 
 #: Changes with what is in the files.
 FORMAT: Final = 1
+#: Seconds after which nobody waits for an answer any more. Both times are of this machine.
+LEFT_BEHIND: Final = 3600.0
 #: What reading a file may raise that another program version, or a full disk, left there.
 _UNREADABLE: Final = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError)
 
@@ -78,11 +81,25 @@ class Publications:
 
     def answer(self, request: Request, found: Round) -> None:
         """Tell another worker what its request brought, which has been committed."""
+        self._write(self._file(request, "told"), found)
+        self.discard(request)
+
+    def discard(self, request: Request) -> None:
+        """Remove a request that is answered, or out of date: its own worker does what is left to do."""
         asked = self._file(request, "asked")
         if asked is not None:
-            self._write(self._file(request, "told"), found)
             with suppress(OSError):
                 asked.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what workers left behind that were killed."""
+        if self._folder is None:
+            return
+        with suppress(OSError):
+            for file in self._folder.iterdir():
+                with suppress(OSError):
+                    if file.stat().st_mtime < time.time() - LEFT_BEHIND:
+                        file.unlink()
 
     def _file(self, request: Request, kind: str) -> Path | None:
         if self._folder is None:

@@ -167,7 +167,7 @@ class Store:
             If the lock was not to be had in `lock_timeout`.
         """
         self._mind_fork()
-        with self._ladder.turn(errand) as ours:
+        with self._faults_named(), self._ladder.turn(errand) as ours:
             yield ours
 
     @contextmanager

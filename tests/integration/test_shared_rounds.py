@@ -261,8 +261,20 @@ def test_a_round_that_its_worker_did_is_not_done_by_who_slept(node: Node) -> Non
     with alice._store.transaction() as tx:
         done = alice.clerk.do(tx, mine, lambda: iter([asleep]))
 
-    assert done.others == []
+    assert (done.others, done.stale) == ([], [asleep])
     assert len(everything(node)) == 2
+
+
+def test_what_a_dead_worker_asked_is_read_once(node: Node) -> None:
+    tasks = graph("bake", "boil")
+    alice, bob = node.join(*tasks), node.join(*tasks)
+    bob._publications.publish(Request(bob.worker, 1, 0, (), ONE))
+    node.lose(bob)
+    assert node.asked() == 1
+
+    claim(alice)
+
+    assert node.asked() == 0
 
 
 def test_a_request_of_another_band_is_not_done(node: Node) -> None:

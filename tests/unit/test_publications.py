@@ -1,5 +1,6 @@
 """Workers of a node read each other's requests, and nobody else's."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -133,6 +134,17 @@ def test_where_there_is_no_place_it_goes_on_without(place: str | None) -> None:
     assert list(nowhere.of_others()) == []
     assert nowhere.withdraw(asked) is None
     nowhere.answer(request(2), FOUND)
+
+
+def test_what_the_dead_left_behind_is_removed_and_nothing_else(folder: Path) -> None:
+    of(folder, 1).publish(request(1))
+    of(folder, 2).answer(request(3), FOUND)
+    old, new = sorted(folder.iterdir())
+    os.utime(old, (0, 0))
+
+    of(folder, 4).tidy()
+
+    assert list(folder.iterdir()) == [new]
 
 
 def test_a_folder_that_vanished_is_an_answer_less(folder: Path) -> None:
