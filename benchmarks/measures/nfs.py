@@ -12,10 +12,18 @@ from benchmarks import peers
 from benchmarks.figures import Figure, median, skipped
 from benchmarks.how import Contender, How
 from benchmarks.places import Nodes
-from benchmarks.runners import jug, laufband, slurmband
+from benchmarks.runners import Run, jug, laufband, slurmband
 from tests.cluster.lab import Cluster
 
 WORKERS: Final = 12
+#: Tasks of the peers, too; and, for slurmband alone, so many that beginning and ending count for little.
+SIZE: Final = 500
+MANY: Final = 5000
+#: Tasks of a second for each worker.
+EACH: Final = 40
+#: Tasks per second, and the share of the workers' time that tasks of a second are to have.
+TARGET_RATE: Final = 300.0
+TARGET_SHARE: Final = 95.0
 #: Milliseconds per task that a hundred workers on NFS may cost.
 TARGET: Final = 50.0
 #: laufband does one or two a second there.
@@ -39,16 +47,16 @@ def measure(how: How) -> list[Figure]:
     if RUNNING.exists():
         return [skipped(what, f"a cluster runs already, or left {RUNNING} behind")]
     with _cluster() as cluster:
-        return (
-            [skipped(what, cluster)] if isinstance(cluster, str) else _measure(how, cluster, what)
-        )
+        if isinstance(cluster, str):
+            return [skipped(what, cluster)]
+        return [*_measure(how, cluster, what), *_alone(how, cluster)]
 
 
 def _measure(how: How, cluster: Cluster, what: str) -> list[Figure]:
     nodes = Nodes(cluster)
     figures = []
     for name, run in _contenders(how).items():
-        size = TASKS_OF_LAUFBAND if name == "laufband" else 500
+        size = TASKS_OF_LAUFBAND if name == "laufband" else SIZE
         graph = f"layered:{size}:5"
         runs = []
         for turn in how.repeats(3 if name == "slurmband" else 1):
@@ -79,6 +87,57 @@ def _measure(how: How, cluster: Cluster, what: str) -> list[Figure]:
             ),
         ]
     return figures
+
+
+def _alone(how: How, cluster: Cluster) -> list[Figure]:
+    """Measure slurmband where its claims in hand count: many tasks, and tasks of a second."""
+
+    def run(graph: str) -> Run:
+        done = how.run(
+            "slurmband",
+            slurmband.run,
+            graph,
+            WORKERS,
+            (Nodes(cluster), cluster.make_folder(f"slurmband-{graph.replace(':', '-')}") / "band"),
+        )
+        assert done is not None
+        return done
+
+    figures = [
+        Figure(
+            what=f"tasks per second on NFS, {graph}",
+            value=run(graph).tasks_per_second,
+            unit="/s",
+            of="slurmband",
+            better="more",
+            target=TARGET_RATE if graph.startswith("independent") else None,
+        )
+        for graph in (f"independent:{MANY}", f"layered:{MANY}:5")
+    ]
+    done = run(f"independent:{EACH * WORKERS}:1")
+    return [
+        *figures,
+        Figure(
+            what=f"share of the workers' time in tasks of 1 s on NFS, {EACH} for each",
+            value=100 * in_tasks(done) / (WORKERS * done.wall),
+            unit="%",
+            of="slurmband",
+            better="more",
+            target=TARGET_SHARE,
+        ),
+    ]
+
+
+def in_tasks(run: Run) -> float:
+    """Return for how many seconds the workers were in tasks, all together."""
+    assert run.done is not None
+    return float(
+        sum(
+            ended - began
+            for notes in run.done.workers
+            for began, ended in zip(notes["began"], notes["ended"], strict=True)
+        )
+    )
 
 
 def _contenders(how: How) -> dict[str, Contender]:

@@ -7,6 +7,8 @@ from benchmarks.how import How
 from benchmarks.runners import Run
 
 EACH: Final = 10
+#: Seconds that no worker is to wait for a claim, beyond which it is long beside a task of a second.
+WORST_WAIT: Final = 0.25
 #: More workers than that are not asked of laufband: 32 took it minutes.
 MOST_OF_LAUFBAND: Final = 16
 
@@ -39,6 +41,7 @@ def measure(how: How) -> list[Figure]:
                     at=workers,
                     repeats=took,
                     better="less",
+                    target=1.05 * EACH * length if name in ours else None,
                     ratio=median(took) / (EACH * length),
                     ratio_to=f"the ideal, {EACH * length:g} s",
                 )
@@ -54,6 +57,7 @@ def measure(how: How) -> list[Figure]:
                         at=workers,
                         repeats=worst,
                         better="less",
+                        target=WORST_WAIT if name in ours else None,
                     )
                 )
     return figures

@@ -162,6 +162,7 @@ class Loop(Generic[T]):
     def _talk(self, life: Life, wish: Wish) -> Round:
         with self._talking:
             reports, began = self._hand.reports, self._clock.monotonic()
+            life.journal.sync()  # of what the database says, the journal tells as well
             keeping = self._hand.attempts | ({self.held.attempt} if self.held else set())
             found = life.round(reports, wish=wish, keeping=keeping)
             self._hand.told(reports)

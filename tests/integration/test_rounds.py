@@ -1,14 +1,17 @@
 """One round of a worker after the other, without the loop around them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from slurmband import Graphband, Task
 from slurmband.domain.graph import check
 from slurmband.domain.pace import NOTHING, Wish
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
+from slurmband.graphband.rounds import Report, Round
 from slurmband.liveness.notice import Notice
 from slurmband.store.database import Store
 from tests.fakes.clock import HandClock
@@ -38,3 +41,25 @@ def test_those_who_wait_are_woken_for_what_is_left_to_claim(
     life.round([(bake, COMPLETED)], wish=wish)
 
     assert (notice.look() != before) is woken
+
+
+def test_what_is_reported_is_in_the_journal_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a node that dies might take the journal's word for it along, and leave the database's."""
+    told: list[tuple[int, bytes]] = []
+    plain = Life.round
+
+    def noting(life: Life, reports: Sequence[Report], **how: Any) -> Round:
+        told.append((len(reports), life.journal._unsynced))
+        return plain(life, reports, **how)
+
+    monkeypatch.setattr(Life, "round", noting)
+    tasks = [Task(f"t{n}") for n in range(20)]
+    with Graphband(
+        tasks, db=tmp_path / "a.sqlite", mode="shared", tqdm_kwargs={"disable": True}
+    ) as band:
+        band.run(lambda _: None)
+
+    assert sum(count for count, _ in told) == 20
+    assert [unsynced for count, unsynced in told if count and unsynced] == []
