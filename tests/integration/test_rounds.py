@@ -55,7 +55,8 @@ def test_what_is_reported_is_in_the_journal_for_good(
         return plain(life, reports, **how)
 
     monkeypatch.setattr(Life, "round", noting)
-    tasks = [Task(f"t{n}") for n in range(20)]
+    tasks: list[Task[None]] = [Task(f"t{n}") for n in range(20)]
+    options: dict[str, Any] = {"mode": "shared", "tqdm_kwargs": {"disable": True}}
     with Graphband(
         tasks, db=tmp_path / "a.sqlite", mode="shared", tqdm_kwargs={"disable": True}
     ) as band:
