@@ -57,9 +57,7 @@ def test_what_is_reported_is_in_the_journal_for_good(
     monkeypatch.setattr(Life, "round", noting)
     tasks: list[Task[None]] = [Task(f"t{n}") for n in range(20)]
     options: dict[str, Any] = {"mode": "shared", "tqdm_kwargs": {"disable": True}}
-    with Graphband(
-        tasks, db=tmp_path / "a.sqlite", mode="shared", tqdm_kwargs={"disable": True}
-    ) as band:
+    with Graphband(tasks, db=tmp_path / "a.sqlite", **options) as band:
         band.run(lambda _: None)
 
     assert sum(count for count, _ in told) == 20
