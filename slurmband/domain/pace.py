@@ -39,7 +39,7 @@ class Wish:
     Parameters
     ----------
     want : int
-        So many tasks, if that is no more than its share of what is ready.
+        So many tasks, if that is no more than its share of half of what is ready.
     trifle : int
         So many even if it is more: they are done within the time of a round, and nobody else would have
         them sooner.
