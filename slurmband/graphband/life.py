@@ -4,7 +4,7 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
 from slurmband.clock import Clock
@@ -188,7 +188,7 @@ class Life:
             answer = publications.withdraw(request)
             if not ours and answer is not None:
                 return answer
-            done = self._do(request)
+            done = self._do_together(request)
             for other, found in done.others:
                 publications.answer(other, found)
             for other in done.stale:
@@ -196,10 +196,20 @@ class Life:
         self._tell(request, done)
         return done.own
 
-    def _do(self, request: Request) -> Done:
+    def _do_together(self, request: Request) -> Done:
+        """Do what others ask as well, unless that spoils our own round."""
+        try:
+            return self._do(request, self._publications.of_others)
+        except (EnvironmentFault, WorkerLost):
+            raise
+        except Exception as error:  # whose fault it is shows when nobody else is in it
+            log.warning("a round for several workers failed, and is done for one: %r", error)
+            return self._do(request, lambda: iter(()))
+
+    def _do(self, request: Request, others: Callable[[], Iterator[Request]]) -> Done:
         """Do rounds in one transaction."""
         with self._store.transaction() as tx:
-            done = self.clerk.do(tx, request, self._publications.of_others)
+            done = self.clerk.do(tx, request, others)
             over = any(of.reports and not found.left for of, found in done.all(request))
             certain = done.again or over
             done.calls = 1.0 if certain else self._share_called(tx, freed=done.freed)

@@ -277,6 +277,16 @@ def test_what_a_dead_worker_asked_is_read_once(node: Node) -> None:
     assert node.asked() == 0
 
 
+def test_a_request_that_makes_no_sense_spoils_no_other_round(node: Node) -> None:
+    tasks = graph("bake", "boil")
+    alice, bob = node.join(*tasks), node.join(*tasks)
+    mad = replace(claim(bob), task_key=99)
+    bob._publications.publish(Request(bob.worker, 2, 1, [(mad, COMPLETED)], ONE))
+
+    assert claim(alice).task == "boil"
+    assert sorted(everything(node)) == [("bake", None), ("boil", None)]
+
+
 def test_a_request_of_another_band_is_not_done(node: Node) -> None:
     """Two containers of a node may share a place for locks, and spell two folders alike."""
     alice = node.join(*graph("bake", "boil"))
