@@ -53,7 +53,7 @@ class Wish:
 
     def of(self, ready: int, workers: int) -> int:
         """Return how many to take where so many are ready for so many workers."""
-        share = ready // (2 * max(1, workers))
+        share = -(-ready // (2 * max(1, workers)))
         return max(0, min(self.want, max(self.trifle, share)) - self.in_hand)
 
 

@@ -112,7 +112,7 @@ def test_a_task_is_long_beside_those_before_it(task: float, round_: float, longe
 
 @pytest.mark.parametrize(
     ("ready", "workers", "taken"),
-    [(0, 4, 1), (1, 4, 1), (8, 4, 1), (15, 4, 1), (16, 4, 2), (1000, 4, 100), (7, 0, 3)],
+    [(0, 4, 1), (1, 4, 1), (8, 4, 1), (9, 4, 2), (16, 4, 2), (1000, 4, 100), (7, 0, 4)],
 )
 def test_nobody_takes_more_than_a_share_of_half(ready: int, workers: int, taken: int) -> None:
     assert Wish(100).of(ready, workers) == taken
