@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.errors import FingerprintsChanged, GraphChanged, GraphError
+from slurmband.graphband.options import Options
 from slurmband.graphband.rounds import Report, Request, Round
-from slurmband.liveness.snapshot import Survey
 from slurmband.store import (
     claiming,
     interventions,
@@ -36,12 +37,6 @@ class Done:
         Whether a report made work ready.
     again : bool
         Whether a round of this worker's had been done before of which it did not hear.
-    calls : float
-        Which share of those who wait is to look again.
-    newest : int
-        The newest event, where any are to.
-    surveyed : dict, optional
-        What people look at, if it was time for that; to be published at once if that is ``due``.
     """
 
     own: Round = field(default_factory=Round)
@@ -49,10 +44,6 @@ class Done:
     stale: list[Request] = field(default_factory=list)
     freed: bool = False
     again: bool = False
-    calls: float = 0.0
-    newest: int = 0
-    due: bool = False
-    surveyed: Survey | None = None
 
     def all(self, request: Request) -> list[tuple[Request, Round]]:
         """Return this worker's request and those of the others, each with what it brought."""
@@ -67,18 +58,17 @@ class Clerk:
     graph : Graph
     fingerprints : str or None
         Those that were registered when this worker joined.
-    stops : bool
-        Whether the policy is to stop at a task that ended badly.
+    options : Options
     clock : Clock
     """
 
     def __init__(
-        self, graph: Graph, fingerprints: str | None, clock: Clock, *, stops: bool
+        self, graph: Graph, fingerprints: str | None, options: Options, clock: Clock
     ) -> None:
         self.graph = graph
         self._fingerprints = fingerprints
         self._clock = clock
-        self._stops = stops
+        self._stops = options.failure_policy == "stop"
 
     def do(
         self, tx: Transaction, request: Request, others: Callable[[], Iterator[Request]]
@@ -168,11 +158,12 @@ class Clerk:
         """Say how much each is to get of what is ready."""
         wishes = [of.wish for of in requests]
         workers = queries.workers_alive(tx) if any(wish.want > 1 for wish in wishes) else 1
+        claimable = cache(partial(queries.claimable_for, tx))
         takers = []
         for of in requests:
             limit = of.wish.want - of.wish.in_hand
             if of.wish.want > 1:
-                limit = of.wish.of(queries.claimable_for(tx, of.worker.labels), workers)
+                limit = of.wish.of(claimable(of.worker.labels), workers)
             if limit > 0:
                 takers.append(Taker(of.worker.key, of.worker.labels, limit))
         return takers
@@ -203,12 +194,8 @@ def _apart(reports: Sequence[Report]) -> Iterator[list[Report]]:
 
 def _count(tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> None:
     """Say to each how far the band is."""
-    counts = queries.counts(tx)
-    left: dict[frozenset[str], int] = {}
+    counts, left = queries.counts(tx), cache(partial(queries.active_for, tx))
     for of, found in rounds:
-        labels = of.worker.labels
-        if labels not in left:
-            left[labels] = queries.active_for(tx, labels)
         found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
-        found.left = left[labels]
+        found.left = left(of.worker.labels)
         found.finished = not any(counts[state] for state in ACTIVE)

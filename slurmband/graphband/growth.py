@@ -62,12 +62,12 @@ class GrowingClerk(Clerk):
     registry : Registry
     revision : int
         Which opening of the graph was found at the join.
+    options : Options
     clock : Clock
-    stops : bool
     """
 
-    def __init__(self, registry: Registry, revision: int, clock: Clock, *, stops: bool) -> None:
-        super().__init__(_NEVER_WHOLE, None, clock, stops=stops)
+    def __init__(self, registry: Registry, revision: int, options: Options, clock: Clock) -> None:
+        super().__init__(_NEVER_WHOLE, None, options, clock)
         self._registry = registry
         #: Which opening of the graph the last round found.
         self.revision = revision
@@ -154,8 +154,7 @@ class GrowingLife(Life):
         self._fingerprints = None
 
     def _new_clerk(self) -> GrowingClerk:
-        stops = self._options.failure_policy == "stop"
-        return GrowingClerk(self._registry, self._revision, self._clock, stops=stops)
+        return GrowingClerk(self._registry, self._revision, self._options, self._clock)
 
     def _published_by(self) -> Publications:
         """Share nothing: these rounds depend on what this very process has read."""

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Reason
@@ -21,7 +22,7 @@ from slurmband.errors import (
 )
 from slurmband.graphband.clerk import Clerk, Done
 from slurmband.graphband.options import Options
-from slurmband.graphband.publications import Errand, Publications
+from slurmband.graphband.publications import Publications, RoundErrand
 from slurmband.graphband.rounds import Report, Request, Round
 from slurmband.liveness import incarnation
 from slurmband.liveness.beats import Beats
@@ -29,7 +30,7 @@ from slurmband.liveness.heartbeat import Heartbeat
 from slurmband.liveness.incarnation import Applicant
 from slurmband.liveness.journal import Journal
 from slurmband.liveness.notice import Notice, telling
-from slurmband.liveness.snapshot import Snapshots, survey
+from slurmband.liveness.snapshot import Snapshots, Survey, survey
 from slurmband.locks.leftovers import remove_leftovers
 from slurmband.processes import fate_of, identify
 from slurmband.store import membership, pruning, queries, registration, statements
@@ -41,6 +42,26 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait when the database cannot be used, such as for a full disk.
 AFTER_A_FAULT = 10.0
+
+
+@dataclass(slots=True)
+class News:
+    """What is to be told once a transaction has committed.
+
+    Parameters
+    ----------
+    calls : float
+        Which share of those who wait is to look again.
+    newest : int
+        The newest event, where any are to.
+    surveyed : dict, optional
+        What people look at, if it was time for that; to be published at once if that is ``due``.
+    """
+
+    calls: float = 0.0
+    newest: int = 0
+    due: bool = False
+    surveyed: Survey | None = None
 
 
 class Life:
@@ -73,7 +94,10 @@ class Life:
         self.clerk = self._new_clerk()
         self._publications = self._published_by()
         self.journal = Journal(
-            store.layout.journals, self.worker.key, durable=store.mode is Mode.SHARED
+            store.layout.journals,
+            self.worker.key,
+            durable=store.mode is Mode.SHARED,
+            monotonic=clock.monotonic,
         )
         database = str(store.layout.database)
         self.heartbeat = Heartbeat(
@@ -95,8 +119,7 @@ class Life:
         self._publications = self._published_by()
 
     def _new_clerk(self) -> Clerk:
-        stops = self._options.failure_policy == "stop"
-        return Clerk(self._graph, self._fingerprints, self._clock, stops=stops)
+        return Clerk(self._graph, self._fingerprints, self._options, self._clock)
 
     def _published_by(self) -> Publications:
         """Return what is shared with those workers of the node that do a round as this one does."""
@@ -184,19 +207,21 @@ class Life:
     def _ask(self, request: Request) -> Round:
         """Do a round, and those that others of this node ask for; or let one of them do it."""
         publications = self._publications
-        with self._store.turn(Errand(publications, request)) as ours:
+        with self._store.turn(RoundErrand(publications, request)) as ours:
             answer = publications.withdraw(request)
             if not ours and answer is not None:
                 return answer
-            done = self._do_together(request)
+            done, news = self._do_together(request)
             for other, found in done.others:
                 publications.answer(other, found)
             for other in done.stale:
                 publications.discard(other)
-        self._tell(request, done)
+        self._tell(news)
+        if done.own.finished and any(of.reports for of, _ in done.all(request)):
+            self._prune()
         return done.own
 
-    def _do_together(self, request: Request) -> Done:
+    def _do_together(self, request: Request) -> tuple[Done, News]:
         """Do what others ask as well, unless that spoils our own round."""
         try:
             return self._do(request, self._publications.of_others)
@@ -206,27 +231,26 @@ class Life:
             log.warning("a round for several workers failed, and is done for one: %r", error)
             return self._do(request, lambda: iter(()))
 
-    def _do(self, request: Request, others: Callable[[], Iterator[Request]]) -> Done:
+    def _do(self, request: Request, others: Callable[[], Iterator[Request]]) -> tuple[Done, News]:
         """Do rounds in one transaction."""
+        news = News()
         with self._store.transaction() as tx:
             done = self.clerk.do(tx, request, others)
             over = any(of.reports and not found.left for of, found in done.all(request))
             certain = done.again or over
-            done.calls = 1.0 if certain else self._share_called(tx, freed=done.freed)
-            done.newest = queries.newest_event(tx) if done.calls else 0
-            done.due = not done.own.claims or self.snapshots.due()
-            if done.due or (self._store.mode is Mode.SHARED and self.snapshots.is_old()):
-                done.surveyed = survey(tx)
-        return done
+            news.calls = 1.0 if certain else self._share_called(tx, freed=done.freed)
+            news.newest = queries.newest_event(tx) if news.calls else 0
+            news.due = not done.own.claims or self.snapshots.due()
+            if news.due or (self._store.mode is Mode.SHARED and self.snapshots.is_old()):
+                news.surveyed = survey(tx)
+        return done, news
 
-    def _tell(self, request: Request, done: Done) -> None:
+    def _tell(self, news: News) -> None:
         """Tell those who wait, and those who look, what was committed."""
-        if done.calls:
-            self._notice.ring(done.newest, done.calls)
-        if done.surveyed is not None:
-            (self.snapshots.publish if done.due else self.snapshots.keep)(done.surveyed)
-        if done.own.finished and any(of.reports for of, _ in done.all(request)):
-            self._prune()
+        if news.calls:
+            self._notice.ring(news.newest, news.calls)
+        if news.surveyed is not None:
+            (self.snapshots.publish if news.due else self.snapshots.keep)(news.surveyed)
 
     def _share_called(self, tx: Transaction, *, freed: bool) -> float:
         """Say which share of those who wait is to come, if work may have become ready."""
@@ -292,7 +316,7 @@ class Life:
         """Stop beating and close the journal, without a word to the database."""
         self.heartbeat.stop()
         self.journal.close()
-        self._publications.tidy()
+        self._publications.tidy(now=self._clock.now())
 
 
 def _log_file() -> str | None:

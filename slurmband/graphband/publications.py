@@ -9,7 +9,6 @@ import hashlib
 import os
 import pickle
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,14 +90,14 @@ class Publications:
             with suppress(OSError):
                 asked.unlink(missing_ok=True)
 
-    def tidy(self) -> None:
+    def tidy(self, *, now: float) -> None:
         """Remove what workers left behind that were killed."""
         if self._folder is None:
             return
         with suppress(OSError):
             for file in self._folder.iterdir():
                 with suppress(OSError):
-                    if file.stat().st_mtime < time.time() - LEFT_BEHIND:
+                    if file.stat().st_mtime < now - LEFT_BEHIND:
                         file.unlink()
 
     def _file(self, request: Request, kind: str) -> Path | None:
@@ -119,7 +118,7 @@ class Publications:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class RoundErrand:
     """One request, for the lock: what to do while another process holds it."""
 
     publications: Publications
@@ -149,10 +148,8 @@ def _is_ours_alone(folder: Path) -> bool:
     except OSError:
         return False
     return all(
-        status.st_uid == os.getuid() and not status.st_mode & 0o022 and not _is_link(status)
+        stat.S_ISDIR(status.st_mode)  # not a link to one
+        and status.st_uid == os.getuid()
+        and not status.st_mode & 0o022
         for status in found
     )
-
-
-def _is_link(status: os.stat_result) -> bool:
-    return stat.S_ISLNK(status.st_mode)

@@ -9,10 +9,10 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic as _monotonic
 from typing import Final
 
 from slurmband.domain.attempts import Ending, Outcome
@@ -49,7 +49,7 @@ class Journal:
         worker: int,
         *,
         durable: bool,
-        monotonic: Callable[[], float] = _monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
         self._synced = float("-inf")

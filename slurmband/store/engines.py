@@ -12,10 +12,13 @@ from slurmband.store.modes import Mode
 #: Seconds that SQLite itself waits in shared mode: who holds the lock around it has nobody to wait for,
 #: but for a file server that keeps a lock of somebody who is gone.
 _WAIT_SHARED: Final = 1.0
+#: What undoes a statement that fails halfway: else a file, and most of what is written.
+_IN_MEMORY: Final = "temp_store = MEMORY"
 _PRAGMAS: Final = {
     Mode.LOCAL: (
         "journal_mode = WAL",
         "synchronous = NORMAL",
+        _IN_MEMORY,
         "foreign_keys = ON",
     ),
     Mode.SHARED: (
@@ -23,6 +26,7 @@ _PRAGMAS: Final = {
         "journal_mode = WAL",
         "synchronous = FULL",
         "mmap_size = 0",
+        _IN_MEMORY,
         "foreign_keys = ON",
     ),
 }

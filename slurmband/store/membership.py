@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select, update
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.workers import Element, Worker, WorkerStatus
-from slurmband.errors import InvariantBroken, WorkerAlive, WorkerLost, WorkerMoved
+from slurmband.errors import InvariantBroken, RaceLost, WorkerAlive, WorkerLost, WorkerMoved
 from slurmband.store import growth, queries, transitions
 from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import WORKFLOW, elements, submissions, workers
@@ -125,7 +125,9 @@ def count_round(tx: Transaction, worker: Worker, number: int) -> int:
         check_alive(tx, worker)
         raise InvariantBroken(f"worker {worker.name} has the row of another process")
     if before < number:
-        _COUNT_ROUND.change(tx, {worker.key: {"before": before, "number": number}})
+        counted = _COUNT_ROUND.change(tx, {worker.key: {"before": before, "number": number}})
+        if counted != 1:
+            raise RaceLost(f"a round of worker {worker.name} was counted by somebody else")
     return before
 
 

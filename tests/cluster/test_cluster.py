@@ -154,11 +154,17 @@ def test_a_cluster_of_which_nothing_runs_is_in_nobodys_way(cluster: Cluster) -> 
     assert refused.returncode == 75
     assert f"another cluster runs: cluster -d {cluster.folder} down" in refused.stderr
 
-    pids = cluster.script("host", "ip", "netns", "pids", "slurmband").stdout.split()
-    subprocess.run(["kill", "-KILL", *pids], check=False)
+    wait_for(lambda: not _killed(), what="the end of all that runs in the cluster")
 
     up = other.up("--no-slurm")
     assert up.returncode == 0, up.stderr
     assert other.exec(1, "uname", "-n").stdout == "node1\n"
     other.down()
     shutil.rmtree(other.folder)
+
+
+def _killed() -> list[str]:
+    """Kill what runs in the cluster's network; return what did."""
+    pids = subprocess.check_output(["ip", "netns", "pids", "slurmband"], text=True).split()
+    subprocess.run(["kill", "-KILL", *pids], check=False, stderr=subprocess.DEVNULL)
+    return pids

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.sql.elements import ClauseElement
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.graph import check
@@ -22,6 +24,8 @@ from slurmband.graphband.publications import Publications
 from slurmband.graphband.rounds import Report, Request, Round
 from slurmband.locks.host import HostLock
 from slurmband.store.database import Store, Transaction
+from slurmband.store.schema import workers
+from slurmband.store.statements import Statement
 from tests.fakes.clock import HandClock
 from tests.integration.band import wait_for
 from tests.store.builders import COMPLETED, FAILED, Bench, task
@@ -287,6 +291,17 @@ def test_a_request_that_makes_no_sense_spoils_no_other_round(node: Node) -> None
     assert sorted(everything(node)) == [("bake", None), ("boil", None)]
 
 
+def test_nothing_is_left_to_prepare_once_others_wait(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = Statement(select(workers.c.rounds))
+    alice = node.join(*graph("bake"))
+    monkeypatch.setattr(ClauseElement, "compile", None, raising=False)
+
+    with alice._store.transaction() as tx:
+        assert statement.value(tx) == 0
+
+
 def test_a_request_of_another_band_is_not_done(node: Node) -> None:
     """Two containers of a node may share a place for locks, and spell two folders alike."""
     alice = node.join(*graph("bake", "boil"))
@@ -309,6 +324,19 @@ def test_who_works_by_other_rules_does_its_own_rounds(node: Node) -> None:
 
     assert Counting.begun == 2
     assert len(everything(node)) == 2
+
+
+def test_who_took_a_newer_graph_does_rounds_of_that_one_only(node: Node) -> None:
+    newer = graph("bake", "boil")
+    alice, bob, told = node.join(*graph("bake")), node.join(*graph("bake")), Rounds()
+    node.register(*newer)
+    alice.take(check(newer))
+
+    node.together(told.ask(alice), told.ask(bob))
+
+    assert told[alice].superseded is None
+    assert told[bob].superseded is not None
+    assert told[bob].claims == []
 
 
 def test_who_is_outdated_does_rounds_for_nobody(node: Node) -> None:

@@ -8,7 +8,14 @@ import pytest
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.workers import Worker, WorkerStatus
-from slurmband.errors import ClaimLost, InvariantBroken, WorkerAlive, WorkerLost, WorkerMoved
+from slurmband.errors import (
+    ClaimLost,
+    InvariantBroken,
+    RaceLost,
+    WorkerAlive,
+    WorkerLost,
+    WorkerMoved,
+)
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.journal import Journal
 from slurmband.store import membership, queries
@@ -349,6 +356,18 @@ def test_rounds_are_counted_and_never_backwards(graph: Bench) -> None:
         2,
         5,
     ]
+
+
+def test_a_round_that_somebody_counted_meanwhile_is_not_counted_again(
+    graph: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = graph.worker("alice")
+    monkeypatch.setattr(membership, "last_round", lambda *_: 1)
+
+    with pytest.raises(RaceLost):
+        count_round(graph, alice, 2)
+
+    assert graph.one("SELECT rounds FROM workers") == 0
 
 
 @pytest.mark.parametrize("way", ["leave", "lose"])

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from slurmband.domain.attempts import Claim, Ending, Outcome
 from slurmband.domain.pace import Wish
 from slurmband.domain.workers import Worker
-from slurmband.graphband.publications import Errand, Publications
+from slurmband.graphband.publications import Publications, RoundErrand
 from slurmband.graphband.rounds import Request, Round
 from slurmband.processes import identify
 
@@ -52,7 +53,7 @@ def test_nobody_reads_its_own_request(folder: Path) -> None:
 
 def test_an_answer_comes_back_once(folder: Path) -> None:
     asking, doing, asked = of(folder, 1), of(folder, 2), request(1)
-    errand = Errand(asking, asked)
+    errand = RoundErrand(asking, asked)
     errand.leave()
     assert not errand.is_done()
 
@@ -142,7 +143,7 @@ def test_what_the_dead_left_behind_is_removed_and_nothing_else(folder: Path) -> 
     old, new = sorted(folder.iterdir())
     os.utime(old, (0, 0))
 
-    of(folder, 4).tidy()
+    of(folder, 4).tidy(now=time.time())
 
     assert list(folder.iterdir()) == [new]
 
