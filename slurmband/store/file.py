@@ -17,7 +17,7 @@ from slurmband.errors import DatabaseRefused, UsageError
 from slurmband.store.layout import Layout
 from slurmband.store.modes import APPLICATION_IDS, Mode
 
-#: Bytes. Large pages cost a local disk a little, and spare a file server a third of the reads and writes.
+#: Bytes. Large pages cost a local disk a little, and spare a file server a third of its messages.
 PAGE_SIZE: Final = {Mode.LOCAL: 4096, Mode.SHARED: 16384}
 #: As many links as the kernel follows, symlink(7).
 _LINKS: Final = 40
