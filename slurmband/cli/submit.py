@@ -15,6 +15,7 @@ from slurmband.cli.common import DEFAULT_DB, Db, make_store, named, plural
 from slurmband.cli.log import log_more
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import Graph
 from slurmband.errors import SlurmRefused, UsageError
 from slurmband.graphband.options import resolve
@@ -26,7 +27,7 @@ from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
-from slurmband.store.registration import Budgets, Registered
+from slurmband.store.registration import Registered
 from slurmband.submission.request import CARRIED, Cluster, Request, new_token
 from slurmband.submission.submit import Queued, Submitter, check_cluster, let_grow, register
 from slurmband.submission.wait import follow
@@ -88,6 +89,16 @@ def submit(
         int | None,
         typer.Option(min=0, envvar="SLURMBAND_MAX_KILLED_RETRIES", help="Retries after a death."),
     ] = None,
+    max_oom_retries: Annotated[
+        int | None,
+        typer.Option(min=0, envvar="SLURMBAND_MAX_OOM_RETRIES", help="Retries out of memory."),
+    ] = None,
+    max_time_limit_retries: Annotated[
+        int | None,
+        typer.Option(
+            min=0, envvar="SLURMBAND_MAX_TIME_LIMIT_RETRIES", help="Retries after taking too long."
+        ),
+    ] = None,
     enable_fingerprints: Annotated[
         bool,
         typer.Option(
@@ -147,6 +158,8 @@ def submit(
         LABELS=labels,
         MAX_FAILED_RETRIES=max_failed_retries,
         MAX_KILLED_RETRIES=max_killed_retries,
+        MAX_OOM_RETRIES=max_oom_retries,
+        MAX_TIME_LIMIT_RETRIES=max_time_limit_retries,
         ENABLE_FINGERPRINTS=int(enable_fingerprints) or None,
         GROWING=int(growing) or None,
         MODE=mode,
@@ -173,7 +186,9 @@ def submit(
     ]:
         sys.stderr.write(f"note: on --cluster {cluster} sbatch's options have no effect.\n")
     store = make_store(db, mode=mode)
-    budgets = Budgets(max_failed_retries, max_killed_retries)
+    budgets = Budgets(
+        max_failed_retries, max_killed_retries, max_oom_retries, max_time_limit_retries
+    )
     if growing:
         let_grow(store, budgets, now=SystemClock().now())
         if not parsable:

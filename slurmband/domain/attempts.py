@@ -1,8 +1,11 @@
 """A claim, how an attempt can end, and what that means for its task."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from slurmband.domain.budgets import POISON, Charge
 from slurmband.domain.states import Event
 
 
@@ -48,7 +51,8 @@ class Reason(StrEnum):
 
     PROCESS_GONE = "killed"  #: its process is provably gone
     OUT_OF_MEMORY = "out of memory"  #: SLURM says OUT_OF_MEMORY
-    TIME_LIMIT = "time limit"  #: SLURM says TIMEOUT or DEADLINE
+    TIME_LIMIT = "time limit"  #: the time of its job was over
+    OVERRUN = "over its time_limit"  #: the task took longer than it may, and was stopped
     PREEMPTED = "preempted"  #: SLURM says PREEMPTED
     NODE_FAILURE = "node failure"  #: SLURM says NODE_FAIL or BOOT_FAIL
     CANCELLED = "cancelled"  #: scancel
@@ -58,10 +62,15 @@ class Reason(StrEnum):
     DRAINED = "drained"  #: told to leave by a signal
     LEFT = "left"  #: the worker ended its loop
     NOT_BEGUN = "not begun"  #: taken in advance, and handed back while another task took long
+    NO_TIME = "no time left"  #: nothing that is ready fits into the time its job has left
+    STOPPED = "stopped"  #: a person said `slurmband stop`
 
     @property
     def charged(self) -> bool:
-        """Whether the task in hand is to blame until shown otherwise."""
+        """Whether the task in hand is to blame until shown otherwise.
+
+        What the time of a job was too short for is charged from the second time on; see `judged`.
+        """
         return self in _CHARGED
 
 
@@ -69,7 +78,6 @@ _CHARGED = frozenset(
     {
         Reason.PROCESS_GONE,
         Reason.OUT_OF_MEMORY,
-        Reason.TIME_LIMIT,
         Reason.SILENT,
         Reason.JOB_OVER,
     }
@@ -94,6 +102,37 @@ class Ending:
     error: str | None = None
 
 
+#: A claim, and how it ended.
+Report = tuple[Claim, Ending]
+
+
+def judged(ending: Ending, walls: int) -> Ending:
+    """Say how an attempt is written down, of a task whose job's time was over so often before.
+
+    A task may be unlucky once to be begun late. After that it takes too long for these jobs.
+    """
+    at_the_wall = ending.outcome is Outcome.RELEASED and ending.reason == Reason.TIME_LIMIT
+    if at_the_wall and walls:
+        return Ending(Outcome.KILLED, ending.reason, ending.error)
+    return ending
+
+
+def charge_of(ending: Ending) -> Charge | None:
+    """Say what an attempt is charged for; None: for nothing."""
+    if ending.outcome is Outcome.FAILED:
+        return Charge.FAILED
+    if ending.outcome is Outcome.KILLED:
+        return _CHARGE_OF_DEATH.get(ending.reason or "", Charge.KILLED)
+    return None
+
+
+_CHARGE_OF_DEATH: Final[Mapping[str, Charge]] = {
+    Reason.OUT_OF_MEMORY: Charge.OUT_OF_MEMORY,
+    Reason.TIME_LIMIT: Charge.TIME_LIMIT,
+    Reason.OVERRUN: Charge.TIME_LIMIT,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What a task has behind it when an attempt has just been closed.
@@ -104,23 +143,28 @@ class Tally:
         How many attempts of the task are still open.
     completed : bool
         Whether an attempt of the present round completed, this one included.
-    failures, deaths : int
-        How many attempts failed, or died and were charged, this one included.
-    max_failed_retries, max_killed_retries : int
-        The budgets: N retries are N further attempts after the first.
+    charged : mapping of Charge to int
+        How many attempts were charged for what, this one included.
+    budgets : mapping of Charge to int
+        N retries are N further attempts after the first.
     """
 
     open_attempts: int
     completed: bool
-    failures: int
-    deaths: int
-    max_failed_retries: int
-    max_killed_retries: int
+    charged: Mapping[Charge, int]
+    budgets: Mapping[Charge, int]
 
     @property
     def spent(self) -> bool:
         """Whether a budget is used up: without a completion, the task ends badly."""
-        return self.failures > self.max_failed_retries or self.deaths > self.max_killed_retries
+        return self.poisoned or any(n > self.budgets[of] for of, n in self.charged.items())
+
+    @property
+    def poisoned(self) -> bool:
+        """Whether it took so many workers with it that it is given to no more."""
+        toll = self.charged[Charge.KILLED] + self.charged[Charge.OUT_OF_MEMORY]
+        allowed = max(self.budgets[Charge.KILLED], self.budgets[Charge.OUT_OF_MEMORY])
+        return toll >= max(POISON, allowed + 1)
 
 
 def event_after(outcome: Outcome, tally: Tally) -> Event | None:
@@ -129,8 +173,8 @@ def event_after(outcome: Outcome, tally: Tally) -> Event | None:
         return None
     if tally.completed:
         return Event.COMPLETE
-    if tally.failures > tally.max_failed_retries:
+    if tally.charged[Charge.FAILED] > tally.budgets[Charge.FAILED]:
         return Event.FAIL
-    if tally.deaths > tally.max_killed_retries:
+    if tally.spent:
         return Event.KILL
     return Event.RELEASE if outcome is Outcome.RELEASED else Event.RETRY

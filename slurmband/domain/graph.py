@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slurmband.domain.budgets import NAMES
 from slurmband.domain.sameness import difference
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
@@ -141,11 +142,17 @@ def _check_task(task: object, source: str) -> None:
         raise BadTask(
             f"max_parallel_workers of task {task.id!r} is {task.max_parallel_workers}; it is at least 1."
         )
-    for budget in ("max_failed_retries", "max_killed_retries"):
+    for budget in NAMES:
         if (getattr(task, budget) or 0) < 0:
             raise BadTask(
                 f"{budget} of task {task.id!r} is {getattr(task, budget)}; 0 means no retry."
             )
+    if task.time_limit is not None and not task.time_limit > 0:
+        raise BadTask(
+            f"time_limit of task {task.id!r} is {task.time_limit}; it is in seconds, and above 0."
+        )
+    if not isinstance(task.kind, str):
+        raise BadTask(f"the kind of task {task.id!r} is {task.kind!r}, which is no string.")
     if not isinstance(task.fingerprint, str | None):
         raise BadTask(
             f"the fingerprint of task {task.id!r} is {task.fingerprint!r}, which is no string. Write "

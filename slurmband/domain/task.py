@@ -30,8 +30,16 @@ class Task(Generic[T]):
     fingerprint : str, optional
         Stands for all that the result depends on: a hash of inputs, code or parameters. Where
         fingerprints are compared, a completed task with another one is run again.
-    max_failed_retries, max_killed_retries : int, optional
-        Budgets of this task's own; by default as the band has them.
+    kind : str, optional
+        Tasks of a kind take about as long: how long is learned, so that a worker begins only what it
+        can finish in the time its job has left. By default all tasks are of one kind.
+    time_limit : float, optional
+        Seconds after which an attempt is stopped.
+    max_failed_retries, max_killed_retries, max_oom_retries, max_time_limit_retries : int, optional
+        Budgets of this task's own, for each cause; by default as the band has them.
+    on_oom, on_time_limit : str, optional
+        What the task requires of the next worker after it ran out of memory (``"mem:+50%"``) or out of
+        time (``"time:x2"``): more than the last one had.
     attempt : int, optional
         Number of the try that is running, counted from 1; set by slurmband on the task it hands out.
     """
@@ -46,4 +54,10 @@ class Task(Generic[T]):
     fingerprint: str | None = None
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
+    max_oom_retries: int | None = None
+    max_time_limit_retries: int | None = None
+    kind: str = ""
+    time_limit: float | None = None
+    on_oom: str | None = None
+    on_time_limit: str | None = None
     attempt: int | None = field(default=None, compare=False)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
+from slurmband.domain.budgets import NAMES
 from slurmband.domain.task import Task
 
 #: The collections of dependencies that are made anew; others are kept, with their task.
@@ -141,9 +142,12 @@ _others: Final = attrgetter(
     "max_parallel_workers",
     "priority",
     "fingerprint",
-    "max_failed_retries",
-    "max_killed_retries",
+    "kind",
+    "time_limit",
+    "on_oom",
+    "on_time_limit",
     "attempt",
+    *NAMES,
 )
 _BARE: Final = Task[Any]("")
 _NO_OTHERS: Final = _others(_BARE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import Graph, check
 from slurmband.domain.states import wanted
 from slurmband.domain.task import Task
@@ -35,7 +36,6 @@ from slurmband.processes import identify
 from slurmband.slurm.environment import element_from
 from slurmband.store import growth, queries, registration
 from slurmband.store.database import Store
-from slurmband.store.registration import Budgets
 
 if TYPE_CHECKING:
     from slurmband.graphband.items import Laufband
@@ -72,8 +72,9 @@ class Graphband(Generic[T]):
         tell whether it is alive, does not change it (60).
     backup_interval : float
         Seconds between copies of the database (1800 in shared mode); 0: none.
-    max_failed_retries, max_killed_retries : int
-        How many further attempts after a failure (0), and after a death that is charged (3).
+    max_failed_retries, max_killed_retries, max_oom_retries, max_time_limit_retries : int
+        How many further attempts after a failure (0), after a death that is charged (2), after running
+        out of memory (1), and after taking too long (1).
     max_claims : int
         How many short tasks to take at a time at most (128); 1: one after the other, strictly by
         priority and in the order of the graph.
@@ -128,6 +129,8 @@ class Graphband(Generic[T]):
         backup_interval: float | None = None,
         max_failed_retries: int | None = None,
         max_killed_retries: int | None = None,
+        max_oom_retries: int | None = None,
+        max_time_limit_retries: int | None = None,
         max_claims: int | None = None,
         has_more_jobs_ttl: float | None = None,
         enable_fingerprints: bool | None = None,
@@ -150,6 +153,8 @@ class Graphband(Generic[T]):
                 "backup_interval": backup_interval,
                 "max_failed_retries": max_failed_retries,
                 "max_killed_retries": max_killed_retries,
+                "max_oom_retries": max_oom_retries,
+                "max_time_limit_retries": max_time_limit_retries,
                 "max_claims": max_claims,
                 "has_more_jobs_ttl": has_more_jobs_ttl,
                 "enable_fingerprints": enable_fingerprints,
@@ -277,7 +282,7 @@ class Graphband(Generic[T]):
         int
             Number of the revision.
         """
-        budgets = Budgets(self.options.max_failed_retries, self.options.max_killed_retries)
+        budgets = self.options.budgets
         if self.options.growing:
             return self._reopen(budgets)
         with telling(self.store) as tx:

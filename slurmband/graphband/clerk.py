@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 from slurmband.clock import Clock
-from slurmband.domain.attempts import Claim
+from slurmband.domain.attempts import Claim, Report
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.errors import FingerprintsChanged, GraphChanged, GraphError
 from slurmband.graphband.options import Options
-from slurmband.graphband.rounds import Report, Request, Round
+from slurmband.graphband.rounds import Request, Round
 from slurmband.store import (
     claiming,
     interventions,

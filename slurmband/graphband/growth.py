@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 from slurmband.clock import Clock
-from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.attempts import Claim, Ending, Outcome, Reason, Report
 from slurmband.domain.graph import Graph
 from slurmband.domain.pace import Wish
 from slurmband.domain.task import Task
@@ -18,13 +18,13 @@ from slurmband.graphband.life import Life
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import Options
 from slurmband.graphband.publications import Publications
-from slurmband.graphband.rounds import Report, Request, Round
+from slurmband.graphband.rounds import Request, Round
 from slurmband.liveness import incarnation
 from slurmband.locks.held import Held
 from slurmband.processes import fate_of
 from slurmband.store import growth, queries, registration
 from slurmband.store.database import Store, Transaction
-from slurmband.store.registration import GROWING, Budgets
+from slurmband.store.registration import GROWING
 
 T = TypeVar("T")
 
@@ -146,7 +146,7 @@ class GrowingLife(Life):
         options = self._options
         opened = growth.begin(
             tx,
-            budgets=Budgets(options.max_failed_retries, options.max_killed_retries),
+            budgets=options.budgets,
             reopen=lambda: incarnation.alone(tx, fate_of=fate_of),
             now=now,
         )

@@ -4,8 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from slurmband.domain.attempts import Claim, Ending, Outcome
-from slurmband.graphband.rounds import Report
+from slurmband.domain.attempts import Claim, Ending, Outcome, Report
 
 
 class Hand:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from slurmband.clock import Clock
-from slurmband.domain.attempts import Reason
+from slurmband.domain.attempts import Reason, Report
 from slurmband.domain.graph import Graph
 from slurmband.domain.pace import NOTHING, Wish, called
 from slurmband.domain.workers import Element, Worker
@@ -23,7 +23,7 @@ from slurmband.errors import (
 from slurmband.graphband.clerk import Clerk, Done
 from slurmband.graphband.options import Options
 from slurmband.graphband.publications import Publications, RoundErrand
-from slurmband.graphband.rounds import Report, Request, Round
+from slurmband.graphband.rounds import Request, Round
 from slurmband.liveness import incarnation
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.heartbeat import Heartbeat
@@ -36,7 +36,6 @@ from slurmband.processes import fate_of, identify
 from slurmband.store import membership, pruning, queries, registration, statements
 from slurmband.store.database import Store, Transaction
 from slurmband.store.modes import Mode
-from slurmband.store.registration import Budgets
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +156,7 @@ class Life:
         registration.register(
             tx,
             self._graph,
-            budgets=Budgets(options.max_failed_retries, options.max_killed_retries),
+            budgets=options.budgets,
             new_revision=False,
             compare=options.enable_fingerprints,
             alone=lambda: incarnation.alone(tx, fate_of=fate_of),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from slurmband.domain.budgets import NAMES, Budgets
 from slurmband.domain.pace import MOST
 from slurmband.errors import UsageError
 from slurmband.locks.generations import LEAST_PATIENCE, PATIENCE
@@ -41,7 +42,7 @@ class Options:
     backup_interval : float or None
         Seconds between copies of the database that the workers keep; 0: none. None: half an hour in
         shared mode, none in local mode.
-    max_failed_retries, max_killed_retries : int or None
+    max_failed_retries, max_killed_retries, max_oom_retries, max_time_limit_retries : int or None
         None: as the band has it.
     max_claims : int
         How many short tasks to take at a time at most; 1: one after the other, strictly by priority
@@ -68,6 +69,8 @@ class Options:
     backup_interval: float | None = None
     max_failed_retries: int | None = None
     max_killed_retries: int | None = None
+    max_oom_retries: int | None = None
+    max_time_limit_retries: int | None = None
     max_claims: int = MOST
     has_more_jobs_ttl: float = 5.0
     enable_fingerprints: bool = False
@@ -104,9 +107,14 @@ class Options:
                 "enable_fingerprints has no meaning where growing is set: they are compared where a "
                 "graph is registered whole. Leave one of them out."
             )
-        for name in ("max_failed_retries", "max_killed_retries"):
+        for name in NAMES:
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}: write 0 for no retry.")
+
+    @property
+    def budgets(self) -> Budgets:
+        """How often tasks are tried again, as far as it was asked for."""
+        return Budgets(**{name: getattr(self, name) for name in NAMES})
 
     def seconds_between_backups(self, mode: str) -> float:
         """Return for how long a copy of a database of this mode is good; 0: none is taken."""
@@ -175,8 +183,7 @@ _FROM_TEXT: Final[Mapping[str, Callable[[str], Any]]] = {
     "release_after": float,
     "lock_patience": float,
     "backup_interval": float,
-    "max_failed_retries": int,
-    "max_killed_retries": int,
+    **dict.fromkeys(NAMES, int),
     "max_claims": int,
     "has_more_jobs_ttl": float,
     "enable_fingerprints": _flag,

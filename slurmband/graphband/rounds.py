@@ -3,13 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from slurmband.domain.attempts import Claim, Ending
+from slurmband.domain.attempts import Claim, Report
 from slurmband.domain.pace import NOTHING, Wish
 from slurmband.domain.workers import Worker
 from slurmband.errors import GraphError
-
-#: A claim, and how it ended.
-Report = tuple[Claim, Ending]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import insert, literal, select
 
+from slurmband.domain.budgets import NAMES
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
@@ -22,7 +23,10 @@ from slurmband.store.statements import Insertion
 #: Of SQLite's page cache, as its pragma has it: below 0, in KiB.
 _CACHE: Final = -8000
 #: What is written of a task as the user gave it.
-AS_GIVEN: Final = ("priority", "max_parallel_workers", "max_failed_retries", "max_killed_retries")
+AS_GIVEN: Final = (
+    *("priority", "max_parallel_workers", "kind", "time_limit", "on_oom", "on_time_limit"),
+    *NAMES,
+)
 _as_given: Final = attrgetter("fingerprint", *AS_GIVEN)
 
 

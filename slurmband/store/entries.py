@@ -66,6 +66,8 @@ class WorkflowEntry(Entry):
     revision: Mapped[int]
     max_failed_retries: Mapped[int]
     max_killed_retries: Mapped[int]
+    max_oom_retries: Mapped[int]
+    max_time_limit_retries: Mapped[int]
     workers: Mapped[list["WorkerEntry"]] = relationship(
         back_populates="workflow", order_by=schema.workers.c.key
     )
@@ -116,6 +118,9 @@ class TaskEntry(Entry):
     unmet: Mapped[int]
     failures: Mapped[int]
     deaths: Mapped[int]
+    ooms: Mapped[int]
+    overruns: Mapped[int]
+    walls: Mapped[int]
     fingerprint: Mapped[str | None]
     last_fingerprint: Mapped[str | None]
     workflow: Mapped[WorkflowEntry] = relationship(back_populates="tasks")

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, literal, select, update
 
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.domain.workers import WorkerStatus
@@ -17,7 +18,7 @@ from slurmband.errors import GraphGrows, ProducerLost, UnknownDependency
 from slurmband.store import bulk, registration
 from slurmband.store.database import Transaction
 from slurmband.store.moves import block_where_hopeless, chunks
-from slurmband.store.registration import GROWING, Budgets, Revision
+from slurmband.store.registration import GROWING, Revision
 from slurmband.store.schema import WORKFLOW, events, producers, tasks, workers, workflows
 
 

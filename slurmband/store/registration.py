@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from slurmband.domain.budgets import DEFAULTS, Budgets
 from slurmband.domain.graph import Graph
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
@@ -21,10 +22,6 @@ from slurmband.store.database import Transaction
 from slurmband.store.schema import WORKFLOW, edges, revisions, tasks, workflows
 from slurmband.store.statements import Statement
 
-#: Retries where nothing else was asked for: a failure is the task's own and final, while workers on
-#: a cluster die for many reasons that are not the task's.
-DEFAULT_MAX_FAILED_RETRIES = 0
-DEFAULT_MAX_KILLED_RETRIES = 3
 #: Stands for the digest of a graph that is never whole; see `slurmband.store.growth`.
 GROWING: Final = "growing"
 
@@ -51,20 +48,6 @@ class Registered:
     changed: int = 0
     invalidated: int = 0
     too_late: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Budgets:
-    """How often tasks are tried again; None leaves what the database has.
-
-    Parameters
-    ----------
-    max_failed_retries, max_killed_retries : int or None
-        Further attempts after a failure, and after a death that is charged.
-    """
-
-    max_failed_retries: int | None = None
-    max_killed_retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +157,14 @@ def write_revision(tx: Transaction, revision: Revision, total: int, now: float) 
 
 def set_budgets(tx: Transaction, budgets: Budgets) -> None:
     """Write the budgets that were asked for; of a new band, also those that were not."""
-    asked = {
-        "max_failed_retries": budgets.max_failed_retries,
-        "max_killed_retries": budgets.max_killed_retries,
-    }
-    given = {name: value for name, value in asked.items() if value is not None}
     known = tx.connection.execute(select(workflows.c.id)).scalar_one_or_none()
     if known is None:
-        defaults = {
-            "max_failed_retries": DEFAULT_MAX_FAILED_RETRIES,
-            "max_killed_retries": DEFAULT_MAX_KILLED_RETRIES,
-        }
-        tx.connection.execute(insert(workflows).values(id=WORKFLOW, **(defaults | given)))
-    elif given:
-        tx.connection.execute(update(workflows).where(workflows.c.id == known).values(**given))
+        chosen = DEFAULTS.given | budgets.given
+        tx.connection.execute(insert(workflows).values(id=WORKFLOW, **chosen))
+    elif budgets.given:
+        tx.connection.execute(
+            update(workflows).where(workflows.c.id == known).values(budgets.given)
+        )
 
 
 def _revise(

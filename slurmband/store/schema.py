@@ -28,7 +28,7 @@ from slurmband.domain.attempts import Outcome
 from slurmband.domain.states import TaskState
 from slurmband.domain.workers import WorkerStatus
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 #: The one workflow of a band.
 WORKFLOW: Final = "main"
 
@@ -46,6 +46,9 @@ workflows = Table(
     Column("revision", Integer, nullable=False, server_default=text("0")),
     Column("max_failed_retries", Integer, nullable=False),
     Column("max_killed_retries", Integer, nullable=False),
+    Column("max_oom_retries", Integer, nullable=False, server_default=text("1")),
+    Column("max_time_limit_retries", Integer, nullable=False, server_default=text("1")),
+    Column("stop", String, comment="workers are to leave: 'drain' or 'now'; NULL: they are not"),
     Column(
         "growing",
         Integer,
@@ -78,11 +81,30 @@ tasks = Table(
     Column("requirements", String, nullable=False, comment="sorted labels, as a JSON list"),
     Column("priority", Integer, nullable=False),
     Column("max_parallel_workers", Integer, nullable=False),
+    Column(
+        "kind",
+        String,
+        nullable=False,
+        server_default=text("''"),
+        comment="tasks of a kind take about as long",
+    ),
+    Column("time_limit", Float, comment="seconds that an attempt may take; NULL: no limit"),
+    Column("on_oom", String, comment="what to require after running out of memory: mem:+50%"),
+    Column("on_time_limit", String, comment="what to require after too long: time:x2"),
     Column("free_slots", Integer, nullable=False, comment="how many workers could join now"),
     Column("unmet", Integer, nullable=False, comment="dependencies that have not completed"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("deaths", Integer, nullable=False, server_default=text("0")),
+    Column("ooms", Integer, nullable=False, server_default=text("0")),
+    Column("overruns", Integer, nullable=False, server_default=text("0")),
+    Column(
+        "walls",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="how often its job's time was over first; one is not charged",
+    ),
     Column(
         "completions",
         Integer,
@@ -94,6 +116,8 @@ tasks = Table(
     Column("last_fingerprint", String, comment="of the last completion"),
     Column("max_failed_retries", Integer, comment="NULL: as the band has it"),
     Column("max_killed_retries", Integer, comment="NULL: as the band has it"),
+    Column("max_oom_retries", Integer, comment="NULL: as the band has it"),
+    Column("max_time_limit_retries", Integer, comment="NULL: as the band has it"),
     Column(
         "in_graph",
         Integer,
@@ -163,6 +187,15 @@ workers = Table(
         comment="the last round that was done; no round is done twice",
     ),
     Column("log", String, comment="the file its standard output goes to"),
+    Column("ends_at", Float, comment="when its job's time is over; NULL: not known, or never"),
+    Column("stop", String, comment="it is to leave: 'drain' or 'now'"),
+    Column(
+        "unexplained",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="1: it is lost, and SLURM is still to be asked why",
+    ),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     CheckConstraint(_one_of("status", WorkerStatus), name="known_status"),
@@ -273,10 +306,20 @@ submissions = Table(
     Column("log", String, comment="file name pattern of the elements' logs"),
     Column("created_at", Float, nullable=False),
     Column("error", Text),
+    Column("options", Text, comment="sbatch's options, as a JSON list"),
+    Column("time_limit", Float, comment="seconds that an element has; NULL: not known yet"),
+    Column("max_submissions", Integer, comment="--until-done: so many in a row; NULL: it is not"),
+    Column(
+        "follows",
+        ForeignKey("submissions.id"),
+        comment="the one that this continues; each is continued once",
+    ),
     CheckConstraint("status IN ('intended', 'queued', 'refused', 'unknown')", name="known_status"),
     CheckConstraint("status <> 'queued' OR array_job_id IS NOT NULL", name="queued_has_an_id"),
     comment="an intent first, then sbatch, then the id",
 )
+
+Index("one_successor", submissions.c.follows, unique=True)
 
 elements = Table(
     "elements",
@@ -289,6 +332,27 @@ elements = Table(
     comment="one row per element of a queued array",
 )
 Index("one_row_per_element", elements.c.submission, elements.c.array_task_id, unique=True)
+
+durations = Table(
+    "durations",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("mean", Float, nullable=False, comment="seconds"),
+    Column("spread", Float, nullable=False, comment="sum of squared distances from the mean"),
+    comment="how long tasks of a kind took that completed",
+    sqlite_with_rowid=False,
+)
+
+questions = Table(
+    "questions",
+    metadata,
+    Column("command", String, primary_key=True),
+    Column("n", Integer, nullable=False, comment="how often it was called"),
+    Column("asked_at", Float, nullable=False, comment="when it was called last"),
+    comment="what the workers asked SLURM, all of them together",
+    sqlite_with_rowid=False,
+)
 
 _COUNT_ONE = (
     "INSERT INTO task_counts (requirements, state, n) VALUES (NEW.requirements, NEW.state, 1) "

@@ -16,7 +16,18 @@ from sqlalchemy import (
     update,
 )
 
-from slurmband.domain.attempts import Claim, Ending, Outcome, Tally, event_after
+from slurmband.domain.attempts import (
+    Claim,
+    Ending,
+    Outcome,
+    Reason,
+    Report,
+    Tally,
+    charge_of,
+    event_after,
+    judged,
+)
+from slurmband.domain.budgets import BUDGETS, COUNTERS, NAMES, Charge
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
 from slurmband.store.database import Transaction
@@ -65,7 +76,7 @@ def close(tx: Transaction, held: Claim, ending: Ending, *, now: float) -> frozen
     return closed.freed
 
 
-def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: float) -> Closed:
+def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Closed:
     """Close claimed attempts, and do to their tasks and the dependents what follows.
 
     A completion frees what waited for it, in this transaction; but if another fingerprint was
@@ -81,16 +92,21 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
     now : float
         UTC seconds since the epoch.
     """
+    reports = _judged(tx, reports)
     closed = close_attempts(tx, reports, now)
     ended = [(held, ending) for held, ending in reports if held.attempt in closed]
     before = {row.key: row for row in _BEFORE.run_for(tx, [held.task_key for held, _ in ended])}
     steps: list[Move] = []
     values: dict[int, dict[str, Any]] = {}
     still_in: dict[int, dict[str, Any]] = {}
+    charged: dict[int, dict[str, Any]] = {}
     outdated = []
     for held, ending in ended:
         row, attempt = before[held.task_key], closed[held.attempt]
-        tally = _tally(row, ending.outcome)
+        charge = charge_of(ending)
+        if charge is not None or ending.reason == Reason.TIME_LIMIT:
+            charged[row.key] = _charged(row, charge, ending)
+        tally = _tally(row, ending.outcome, charge)
         counted = _tallied(row, tally, ending.outcome, attempt.fingerprint)
         event = event_after(ending.outcome, tally)
         if event is None:
@@ -102,6 +118,7 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
         values[row.key] = counted | {"free": row.max_parallel_workers if claimable else 0}
         if event is Event.COMPLETE and _is_outdated(row, counted["of"]):
             outdated.append(row.key)
+    _CHARGE.change(tx, charged)
     _TALLY.change(tx, still_in)
     reached = move(tx, steps, now, write=_END_TASK, values=values)
     names = {held.task_key: held.task for held, _ in ended}
@@ -109,9 +126,7 @@ def close_all(tx: Transaction, reports: Sequence[tuple[Claim, Ending]], *, now: 
     return Closed(_follow(tx, reached, outdated, names, now), lost)
 
 
-def close_attempts(
-    tx: Transaction, reports: Sequence[tuple[Claim, Ending]], now: float
-) -> dict[int, Row]:
+def close_attempts(tx: Transaction, reports: Sequence[Report], now: float) -> dict[int, Row]:
     """End those of some attempts that are open; this is the fence all reports pass.
 
     Returns
@@ -136,15 +151,28 @@ def close_attempts(
     return found
 
 
-def _tally(row: Row, outcome: Outcome) -> Tally:
+def _judged(tx: Transaction, reports: Sequence[Report]) -> Sequence[Report]:
+    """Say how attempts are written down, of which some may have come to the end of their job's time."""
+    at_the_wall = [held.task_key for held, ending in reports if ending.reason == Reason.TIME_LIMIT]
+    if not at_the_wall:
+        return reports
+    walls = {row.key: row.walls for row in _WALLS.run_for(tx, at_the_wall)}
+    return [(held, judged(ending, walls.get(held.task_key, 0))) for held, ending in reports]
+
+
+def _charged(row: Row, charge: Charge | None, ending: Ending) -> dict[str, Any]:
+    """Return what is counted against a task once its attempt is charged, or came to the wall."""
+    counted = {COUNTERS[each]: getattr(row, COUNTERS[each]) + (each is charge) for each in Charge}
+    return counted | {"walls": row.walls + (ending.reason == Reason.TIME_LIMIT)}
+
+
+def _tally(row: Row, outcome: Outcome, charge: Charge | None) -> Tally:
     """Count this end, and return what the task has behind it now."""
     return Tally(
         row.still_open,
         row.completions + (outcome is Outcome.COMPLETED) > 0,
-        row.failures + (outcome is Outcome.FAILED),
-        row.deaths + (outcome is Outcome.KILLED),
-        row.max_failed_retries,
-        row.max_killed_retries,
+        {each: getattr(row, name) + (each is charge) for each, name in COUNTERS.items()},
+        {each: getattr(row, name) for each, name in BUDGETS.items()},
     )
 
 
@@ -154,8 +182,6 @@ def _tallied(row: Row, tally: Tally, outcome: Outcome, fingerprint: str | None) 
     joinable = tally.open_attempts and not tally.completed and not tally.spent
     return {
         "free": row.max_parallel_workers - tally.open_attempts if joinable else 0,
-        "failed": tally.failures,
-        "died": tally.deaths,
         "done": row.completions + completed,
         "of": fingerprint if completed else row.last_fingerprint,
     }
@@ -194,6 +220,7 @@ _STILL_OPEN = Statement(
         attempts.c.id.in_(KEYS), attempts.c.outcome.is_(None)
     )
 )
+_WALLS = Statement(select(tasks.c.key, tasks.c.walls).where(tasks.c.key.in_(KEYS)))
 _END = Statement(
     update(attempts)
     .where(attempts.c.id.in_(KEYS), attempts.c.outcome.is_(None))
@@ -210,13 +237,13 @@ _BEFORE = Statement(
         tasks.c.state,
         tasks.c.max_parallel_workers,
         tasks.c.completions,
-        tasks.c.failures,
-        tasks.c.deaths,
+        tasks.c.walls,
+        *(tasks.c[name] for name in COUNTERS.values()),
         tasks.c.fingerprint,
         tasks.c.last_fingerprint,
         *(
             func.coalesce(tasks.c[name], workflows.c[name]).label(name)  # its own, else the band's
-            for name in ("max_failed_retries", "max_killed_retries")
+            for name in NAMES
         ),
         select(func.count())
         .select_from(attempts)
@@ -235,11 +262,14 @@ _BEFORE = Statement(
 )
 _COUNTED: Final[dict[str, Any]] = {
     "free_slots": bindparam("free"),
-    "failures": bindparam("failed"),
-    "deaths": bindparam("died"),
     "completions": bindparam("done"),
     "last_fingerprint": bindparam("of"),
 }
+_CHARGE = Statement(
+    update(tasks)
+    .where(tasks.c.key.in_(KEYS))
+    .values({name: bindparam(name) for name in ("walls", *COUNTERS.values())})
+)
 _TALLY = Statement(update(tasks).where(tasks.c.key.in_(KEYS)).values(_COUNTED))
 _END_TASK = Statement(
     update(tasks)
@@ -264,6 +294,5 @@ def begin_new_round(tx: Transaction, keys: Collection[int]) -> None:
     _BEGIN_ANEW.run_for(tx, keys)
 
 
-_BEGIN_ANEW = Statement(
-    update(tasks).where(tasks.c.key.in_(KEYS)).values(failures=0, deaths=0, completions=0)
-)
+_NOTHING_BEHIND: Final = dict.fromkeys(("completions", "walls", *COUNTERS.values()), 0)
+_BEGIN_ANEW = Statement(update(tasks).where(tasks.c.key.in_(KEYS)).values(_NOTHING_BEHIND))

@@ -62,8 +62,43 @@ _FROM_1: Final = (
     ),
 )
 _FROM_2: Final = ("ALTER TABLE workers ADD COLUMN rounds INTEGER DEFAULT 0 NOT NULL",)
+_FROM_3: Final = (
+    "ALTER TABLE workflows ADD COLUMN max_oom_retries INTEGER DEFAULT 1 NOT NULL",
+    "ALTER TABLE workflows ADD COLUMN max_time_limit_retries INTEGER DEFAULT 1 NOT NULL",
+    "ALTER TABLE workflows ADD COLUMN stop VARCHAR",
+    "ALTER TABLE tasks ADD COLUMN kind VARCHAR DEFAULT '' NOT NULL",
+    "ALTER TABLE tasks ADD COLUMN time_limit FLOAT",
+    "ALTER TABLE tasks ADD COLUMN on_oom VARCHAR",
+    "ALTER TABLE tasks ADD COLUMN on_time_limit VARCHAR",
+    "ALTER TABLE tasks ADD COLUMN ooms INTEGER DEFAULT 0 NOT NULL",
+    "ALTER TABLE tasks ADD COLUMN overruns INTEGER DEFAULT 0 NOT NULL",
+    "ALTER TABLE tasks ADD COLUMN walls INTEGER DEFAULT 0 NOT NULL",
+    "ALTER TABLE tasks ADD COLUMN max_oom_retries INTEGER",
+    "ALTER TABLE tasks ADD COLUMN max_time_limit_retries INTEGER",
+    "ALTER TABLE workers ADD COLUMN ends_at FLOAT",
+    "ALTER TABLE workers ADD COLUMN stop VARCHAR",
+    "ALTER TABLE workers ADD COLUMN unexplained INTEGER DEFAULT 0 NOT NULL",
+    "ALTER TABLE submissions ADD COLUMN options TEXT",
+    "ALTER TABLE submissions ADD COLUMN time_limit FLOAT",
+    "ALTER TABLE submissions ADD COLUMN max_submissions INTEGER",
+    "ALTER TABLE submissions ADD COLUMN follows INTEGER REFERENCES submissions (id)",
+    "CREATE UNIQUE INDEX one_successor ON submissions (follows)",
+    """CREATE TABLE durations (
+        kind VARCHAR NOT NULL,
+        n INTEGER NOT NULL,
+        mean FLOAT NOT NULL,
+        spread FLOAT NOT NULL,
+        PRIMARY KEY (kind)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE questions (
+        command VARCHAR NOT NULL,
+        n INTEGER NOT NULL,
+        asked_at FLOAT NOT NULL,
+        PRIMARY KEY (command)
+    ) WITHOUT ROWID""",
+)
 #: Schema version -> the statements that lead to the next one.
-STEPS: Final[Mapping[int, tuple[str, ...]]] = {1: _FROM_1, 2: _FROM_2}
+STEPS: Final[Mapping[int, tuple[str, ...]]] = {1: _FROM_1, 2: _FROM_2, 3: _FROM_3}
 
 
 def upgrade(connection: Connection, version: int) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from slurmband.domain.budgets import NAMES
 from slurmband.slurm.arrays import ArraySpec
 from slurmband.slurm.environment import SUBMISSION, WORKERS_PER_ELEMENT
 from slurmband.slurm.options import CommandLine
@@ -31,8 +32,7 @@ CARRIED: Final = (
     "HEARTBEAT_INTERVAL",
     "HEARTBEAT_TIMEOUT",
     "RELEASE_AFTER",
-    "MAX_FAILED_RETRIES",
-    "MAX_KILLED_RETRIES",
+    *map(str.upper, NAMES),
     "ENABLE_FINGERPRINTS",
     "GROWING",
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import Graph
 from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.errors import (
@@ -28,7 +29,7 @@ from slurmband.slurm.limits import max_array_size
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import growth, intents, queries, registration
 from slurmband.store.database import Store, Transaction
-from slurmband.store.registration import Budgets, Registered
+from slurmband.store.registration import Registered
 from slurmband.submission.request import Cluster, Request, new_token
 
 #: How often, and after how many seconds, an array is looked up whose reply was lost.

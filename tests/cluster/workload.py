@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from slurmband import Task
+from slurmband.domain.attempts import Report
 from slurmband.errors import WorkerLost
 from slurmband.graphband.life import Life
-from slurmband.graphband.rounds import Report, Round
+from slurmband.graphband.rounds import Round
 
 Graph = Mapping[str, frozenset[str]]
 

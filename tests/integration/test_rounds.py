@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from slurmband import Graphband, Task
+from slurmband.domain.attempts import Report
 from slurmband.domain.graph import check
 from slurmband.domain.pace import NOTHING, Wish
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
-from slurmband.graphband.rounds import Report, Round
+from slurmband.graphband.rounds import Round
 from slurmband.liveness.notice import Notice
 from slurmband.store.database import Store
 from tests.fakes.clock import HandClock

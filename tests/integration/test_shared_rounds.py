@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.sql.elements import ClauseElement
 
-from slurmband.domain.attempts import Claim
+from slurmband.domain.attempts import Claim, Report
 from slurmband.domain.graph import check
 from slurmband.domain.pace import NOTHING, Wish
 from slurmband.domain.task import Task
@@ -21,7 +21,7 @@ from slurmband.errors import CommitUnknown, WorkerLost
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
 from slurmband.graphband.publications import Publications
-from slurmband.graphband.rounds import Report, Request, Round
+from slurmband.graphband.rounds import Request, Round
 from slurmband.locks.host import HostLock
 from slurmband.store.database import Store, Transaction
 from slurmband.store.schema import workers

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import check
 from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.task import Task
@@ -22,7 +23,7 @@ from slurmband.store import (
 from slurmband.store.claiming import Taker
 from slurmband.store.database import Store
 from slurmband.store.pruning import Pruned
-from slurmband.store.registration import Budgets, Registered, Revision
+from slurmband.store.registration import Registered, Revision
 
 #: A process of a boot that never was: nothing can be proven about it.
 ELSEWHERE: Final = ProcessIdentity("node7", "boot-7", "pid:[7]", 700, 7)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import check
 from slurmband.domain.task import Task
 from slurmband.store import registration
 from slurmband.store.database import Store
-from slurmband.store.registration import Budgets
 from tests.store.builders import Bench, task
 
 pytestmark = pytest.mark.unit

@@ -2,10 +2,11 @@
 
 import pytest
 
+from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import check
 from slurmband.errors import GraphChanged
 from slurmband.store import registration
-from slurmband.store.registration import Budgets, Registered
+from slurmband.store.registration import Registered
 from tests.store.builders import FAILED, KILLED, RELEASED, Bench, finish, task
 
 pytestmark = pytest.mark.unit

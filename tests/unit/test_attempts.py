@@ -2,7 +2,16 @@
 
 import pytest
 
-from slurmband.domain.attempts import Outcome, Reason, Tally, event_after
+from slurmband.domain.attempts import (
+    Ending,
+    Outcome,
+    Reason,
+    Tally,
+    charge_of,
+    event_after,
+    judged,
+)
+from slurmband.domain.budgets import Charge
 from slurmband.domain.states import Event
 
 pytestmark = pytest.mark.unit
@@ -14,10 +23,16 @@ def tally(
     completed: bool = False,
     failures: int = 0,
     deaths: int = 0,
+    ooms: int = 0,
+    overruns: int = 0,
     failed_retries: int = 0,
     killed_retries: int = 0,
+    oom_retries: int = 0,
+    time_limit_retries: int = 0,
 ) -> Tally:
-    return Tally(still_open, completed, failures, deaths, failed_retries, killed_retries)
+    charged = dict(zip(Charge, (failures, deaths, ooms, overruns), strict=True))
+    budgets = (failed_retries, killed_retries, oom_retries, time_limit_retries)
+    return Tally(still_open, completed, charged, dict(zip(Charge, budgets, strict=True)))
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2, 5])
@@ -40,11 +55,59 @@ def test_a_budget_of_n_retries_after_deaths_is_n_further_attempts(retries: int) 
     assert events == [Event.RETRY] * retries + [Event.KILL]
 
 
-def test_failures_and_deaths_have_budgets_of_their_own() -> None:
-    both = tally(failures=2, deaths=1, failed_retries=2, killed_retries=1)
+def test_each_cause_has_a_budget_of_its_own() -> None:
+    at_the_brink = {"failures": 2, "deaths": 1, "ooms": 1, "overruns": 4}
+    budgets = {"failed_retries": 2, "killed_retries": 1, "oom_retries": 1, "time_limit_retries": 4}
 
-    assert event_after(Outcome.FAILED, both) is Event.RETRY
-    assert event_after(Outcome.KILLED, both) is Event.RETRY
+    assert event_after(Outcome.KILLED, tally(**at_the_brink, **budgets)) is Event.RETRY
+    for cause, n in at_the_brink.items():
+        spent = tally(**(at_the_brink | {cause: n + 1}), **budgets)
+        assert event_after(Outcome.KILLED, spent) in (Event.FAIL, Event.KILL)
+
+
+def test_a_task_that_took_three_workers_with_it_is_poisoned_whatever_they_died_of() -> None:
+    budgets = {"killed_retries": 2, "oom_retries": 2}
+    two, three = tally(deaths=1, ooms=1, **budgets), tally(deaths=1, ooms=2, **budgets)
+
+    assert (two.poisoned, event_after(Outcome.KILLED, two)) == (False, Event.RETRY)
+    assert (three.poisoned, event_after(Outcome.KILLED, three)) == (True, Event.KILL)
+
+
+def test_who_allows_more_deaths_gets_them() -> None:
+    assert not tally(deaths=3, killed_retries=5).poisoned
+    assert not tally(ooms=3, oom_retries=5).poisoned
+    assert tally(deaths=3, ooms=3, killed_retries=5).poisoned
+
+
+def test_taking_too_long_takes_no_worker_along() -> None:
+    assert not tally(overruns=9, time_limit_retries=9).poisoned
+
+
+@pytest.mark.parametrize(
+    ("ending", "charge"),
+    [
+        (Ending(Outcome.COMPLETED), None),
+        (Ending(Outcome.FAILED, "ValueError: 3"), Charge.FAILED),
+        (Ending(Outcome.RELEASED, Reason.PREEMPTED), None),
+        (Ending(Outcome.RELEASED, Reason.TIME_LIMIT), None),
+        (Ending(Outcome.KILLED, Reason.PROCESS_GONE), Charge.KILLED),
+        (Ending(Outcome.KILLED, Reason.SILENT), Charge.KILLED),
+        (Ending(Outcome.KILLED, Reason.OUT_OF_MEMORY), Charge.OUT_OF_MEMORY),
+        (Ending(Outcome.KILLED, Reason.TIME_LIMIT), Charge.TIME_LIMIT),
+        (Ending(Outcome.KILLED, Reason.OVERRUN), Charge.TIME_LIMIT),
+    ],
+)
+def test_what_an_end_is_charged_for(ending: Ending, charge: Charge | None) -> None:
+    assert charge_of(ending) is charge
+
+
+def test_only_the_first_time_that_a_job_was_too_short_is_free() -> None:
+    at_the_wall = Ending(Outcome.RELEASED, Reason.TIME_LIMIT)
+
+    assert judged(at_the_wall, 0) == at_the_wall
+    assert judged(at_the_wall, 1) == Ending(Outcome.KILLED, Reason.TIME_LIMIT)
+    for other in (Ending(Outcome.RELEASED, Reason.PREEMPTED), Ending(Outcome.COMPLETED)):
+        assert judged(other, 1) == other
 
 
 @pytest.mark.parametrize("outcome", Outcome)
