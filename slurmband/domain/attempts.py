@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
     PROCESS_GONE = "killed"  #: its process is provably gone
     OUT_OF_MEMORY = "out of memory"  #: SLURM says OUT_OF_MEMORY
-    TIME_LIMIT = "time limit"  #: the time of its job was over
+    TIME_LIMIT = "time limit"  #: the time of its job was over; charged from the second time on
     OVERRUN = "over its time_limit"  #: the task took longer than it may, and was stopped
     PREEMPTED = "preempted"  #: SLURM says PREEMPTED
     NODE_FAILURE = "node failure"  #: SLURM says NODE_FAIL or BOOT_FAIL
@@ -67,10 +67,7 @@ class Reason(StrEnum):
 
     @property
     def charged(self) -> bool:
-        """Whether the task in hand is to blame until shown otherwise.
-
-        What the time of a job was too short for is charged from the second time on; see `judged`.
-        """
+        """Whether the task in hand is to blame until shown otherwise; but see `judged`."""
         return self in _CHARGED
 
 
@@ -78,6 +75,7 @@ _CHARGED = frozenset(
     {
         Reason.PROCESS_GONE,
         Reason.OUT_OF_MEMORY,
+        Reason.OVERRUN,
         Reason.SILENT,
         Reason.JOB_OVER,
     }

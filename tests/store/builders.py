@@ -104,7 +104,7 @@ class Bench:
             return registration.register(
                 tx,
                 check(tasks),
-                budgets=Budgets(failed, killed),
+                budgets=Budgets(failed, killed, killed, killed),
                 new_revision=new_revision,
                 compare=compare,
                 alone=lambda: alone,

@@ -24,7 +24,7 @@ from tests.store.builders import COMPLETED, ELSEWHERE, FAILED, Bench, element, n
 pytestmark = pytest.mark.unit
 
 STATUS = "SELECT name, status, reason, ended_at FROM workers ORDER BY key"
-CHARGED = [Reason.PROCESS_GONE, Reason.OUT_OF_MEMORY, Reason.TIME_LIMIT, Reason.SILENT]
+CHARGED = [Reason.PROCESS_GONE, Reason.OUT_OF_MEMORY, Reason.SILENT]
 UNCHARGED = [Reason.PREEMPTED, Reason.NODE_FAILURE, Reason.CANCELLED, Reason.REQUEUED]
 
 
@@ -171,6 +171,36 @@ def test_what_was_begun_is_charged_if_the_reason_is(graph: Bench, reason: Reason
     graph.lose(alice, reason, journal={held.attempt: None})
 
     assert graph.state("bake") == "killed"
+
+
+def test_a_job_that_was_too_short_for_a_task_is_charged_the_second_time(graph: Bench) -> None:
+    for name, state in (("alice", "ready"), ("bob", "killed")):
+        worker = graph.worker(name)
+        held = graph.claim(worker)
+        graph.lose(worker, Reason.TIME_LIMIT, journal={held.attempt: None})
+        assert graph.state("bake") == state
+
+    counted = graph.rows("SELECT walls, overruns, deaths FROM tasks WHERE id = 'bake'")
+    outcomes = graph.rows("SELECT outcome, reason FROM attempts ORDER BY id")
+    assert counted == [(2, 1, 0)]
+    assert outcomes == [("released", "time limit"), ("killed", "time limit")]
+
+
+def test_each_charge_is_counted_where_it_belongs(bench: Bench) -> None:
+    bench.register(task("bake"))
+    for name, reason in (("alice", Reason.OUT_OF_MEMORY), ("bob", Reason.SILENT)):
+        worker = bench.worker(name)
+        bench.lose(worker, reason, journal={bench.claim(worker).attempt: None})
+
+    counted = "SELECT state, failures, deaths, ooms, overruns, walls FROM tasks"
+    assert bench.rows(counted) == [("ready", 0, 1, 1, 0, 0)]
+
+    carol = bench.worker("carol")
+    bench.lose(carol, Reason.SILENT, journal={bench.claim(carol).attempt: None})
+    assert bench.rows(counted) == [("killed", 0, 2, 1, 0, 0)]  # the third: poisoned
+
+    bench.reset(now=9.0)
+    assert bench.rows(counted) == [("ready", 0, 0, 0, 0, 0)]
 
 
 @pytest.mark.parametrize("reason", UNCHARGED)

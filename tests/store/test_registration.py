@@ -3,6 +3,7 @@
 import pytest
 
 from slurmband.domain.attempts import Ending
+from slurmband.domain.budgets import NAMES
 from slurmband.errors import GraphChanged
 from slurmband.store import queries, registration
 from slurmband.store.registration import Registered
@@ -70,16 +71,16 @@ def test_a_worker_with_another_graph_is_refused(bench: Bench, own: list[object])
 
 
 def test_budgets_have_defaults_and_stay_where_nothing_is_said(bench: Bench) -> None:
-    budgets = "SELECT max_failed_retries, max_killed_retries FROM workflows"
+    budgets = f"SELECT {', '.join(NAMES)} FROM workflows"
 
     bench.register(task("bake"))
-    assert bench.rows(budgets) == [(0, 3)]
+    assert bench.rows(budgets) == [(0, 2, 1, 1)]
     bench.register(task("bake"), failed=2)
-    assert bench.rows(budgets) == [(2, 3)]
+    assert bench.rows(budgets) == [(2, 2, 1, 1)]
     bench.register(task("bake"), killed=0)
-    assert bench.rows(budgets) == [(2, 0)]
+    assert bench.rows(budgets) == [(2, 0, 0, 0)]
     bench.register(task("bake"))
-    assert bench.rows(budgets) == [(2, 0)]
+    assert bench.rows(budgets) == [(2, 0, 0, 0)]
 
 
 # --- a new revision -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from slurmband.store.database import Store
+from slurmband.store.schema import SCHEMA_VERSION
 from tests.store.builders import Bench, task
 
 pytestmark = pytest.mark.unit
@@ -165,4 +166,4 @@ def test_the_file_is_made_as_promised(bench: Bench, tmp_path: object, mode: str)
         found = [tx.connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in asked]
     store.close()
 
-    assert found == [1, 2, "wal", 3, {"local": 1, "shared": 2}[mode]]
+    assert found == [1, 2, "wal", SCHEMA_VERSION, {"local": 1, "shared": 2}[mode]]

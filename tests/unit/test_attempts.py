@@ -1,5 +1,7 @@
 """What the end of an attempt does to its task, and whose fault the end of a worker is."""
 
+from dataclasses import replace
+
 import pytest
 
 from slurmband.domain.attempts import (
@@ -56,18 +58,18 @@ def test_a_budget_of_n_retries_after_deaths_is_n_further_attempts(retries: int) 
 
 
 def test_each_cause_has_a_budget_of_its_own() -> None:
-    at_the_brink = {"failures": 2, "deaths": 1, "ooms": 1, "overruns": 4}
-    budgets = {"failed_retries": 2, "killed_retries": 1, "oom_retries": 1, "time_limit_retries": 4}
+    brink = tally(deaths=1, ooms=1, killed_retries=1, oom_retries=1, time_limit_retries=4)
+    spent = {Charge.FAILED: Event.FAIL, Charge.KILLED: Event.KILL}
 
-    assert event_after(Outcome.KILLED, tally(**at_the_brink, **budgets)) is Event.RETRY
-    for cause, n in at_the_brink.items():
-        spent = tally(**(at_the_brink | {cause: n + 1}), **budgets)
-        assert event_after(Outcome.KILLED, spent) in (Event.FAIL, Event.KILL)
+    assert event_after(Outcome.KILLED, brink) is Event.RETRY
+    for charge in Charge:
+        beyond = replace(brink, charged={**brink.charged, charge: brink.budgets[charge] + 1})
+        assert event_after(Outcome.KILLED, beyond) is spent.get(charge, Event.KILL)
 
 
 def test_a_task_that_took_three_workers_with_it_is_poisoned_whatever_they_died_of() -> None:
-    budgets = {"killed_retries": 2, "oom_retries": 2}
-    two, three = tally(deaths=1, ooms=1, **budgets), tally(deaths=1, ooms=2, **budgets)
+    two = tally(deaths=1, ooms=1, killed_retries=2, oom_retries=2)
+    three = replace(two, charged={**two.charged, Charge.OUT_OF_MEMORY: 2})
 
     assert (two.poisoned, event_after(Outcome.KILLED, two)) == (False, Event.RETRY)
     assert (three.poisoned, event_after(Outcome.KILLED, three)) == (True, Event.KILL)
@@ -144,8 +146,11 @@ def test_a_release_that_ends_last_does_not_renew_a_spent_budget(spent: Tally, ev
     assert event_after(Outcome.RELEASED, spent) is event
 
 
-CHARGED = {"killed", "out of memory", "time limit", "silent", "job over"}
+CHARGED = {"killed", "out of memory", "over its time_limit", "silent", "job over"}
 NOT_CHARGED = {
+    "time limit",  # the first time
+    "no time left",
+    "stopped",
     "preempted",
     "node failure",
     "cancelled",

@@ -24,6 +24,8 @@ EACH: list[tuple[str, str, Any, Any]] = [
     ("backup_interval", "600", 600.0, 0.0),
     ("max_failed_retries", "3", 3, 0),
     ("max_killed_retries", "0", 0, 4),
+    ("max_oom_retries", "2", 2, 0),
+    ("max_time_limit_retries", "0", 0, 1),
     ("max_claims", "7", 7, 1),
     ("has_more_jobs_ttl", "0.5", 0.5, 0.0),
     ("enable_fingerprints", "1", True, False),

@@ -61,6 +61,12 @@ VALUES: dict[str, Any] = {
     "fingerprint": "x",
     "max_failed_retries": 0,
     "max_killed_retries": 1,
+    "max_oom_retries": 0,
+    "max_time_limit_retries": 2,
+    "kind": "fit",
+    "time_limit": 2.5,
+    "on_oom": "mem:+50%",
+    "on_time_limit": "time:x2",
     "attempt": 3,
 }
 
