@@ -193,6 +193,17 @@ class BandStopped(SlurmbandError, RuntimeError):
         )
 
 
+class TimeLimitReached(BaseException):
+    """Raised inside a task that took longer than its ``time_limit``; it stops the task.
+
+    Like `KeyboardInterrupt` it is no `Exception`, so that ``except Exception`` does not swallow it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"it took longer than its time_limit of {seconds:g} s")
+
+
 class TasksFailed(SlurmbandError):
     """What was waited for is over, and not every task completed."""
 

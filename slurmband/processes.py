@@ -59,6 +59,12 @@ def fate_of(other: ProcessIdentity, *, proc: Path = PROC) -> Fate:
     return Fate.STOPPED if state in "Tt" else Fate.ALIVE
 
 
+def age_of_this_process() -> float:
+    """Return the seconds since this process was started; an exec does not begin it anew."""
+    uptime = float((PROC / "uptime").read_text().split()[0])
+    return max(0.0, uptime - identify().start_ticks / os.sysconf("SC_CLK_TCK"))
+
+
 def _stat(pid: int, proc: Path) -> tuple[str, int] | None:
     """Return state letter and start time, or None where there is no such entry."""
     try:

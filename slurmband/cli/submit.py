@@ -25,6 +25,7 @@ from slurmband.slurm.arrays import parse
 from slurmband.slurm.command import run as run_command
 from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
+from slurmband.slurm.times import seconds
 from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
 from slurmband.store.registration import Registered
@@ -181,10 +182,7 @@ def submit(
         _show(request, test_only=test_only)
         return
     check_cluster(cluster)
-    if cluster is not Cluster.SLURM and [
-        o for o in line.sbatch if not o.startswith(("-o", "--output"))
-    ]:
-        sys.stderr.write(f"note: on --cluster {cluster} sbatch's options have no effect.\n")
+    _point_out_unused(line, cluster)
     store = make_store(db, mode=mode)
     budgets = Budgets(
         max_failed_retries, max_killed_retries, max_oom_retries, max_time_limit_retries
@@ -227,6 +225,16 @@ def _point_out(line: CommandLine, names: Mapping[str, object]) -> None:
             program = line.program[0]
             note = f"note: {word} stands after {program} and goes to it; ours stand before it.\n"
             sys.stderr.write(note)
+
+
+def _point_out_unused(line: CommandLine, cluster: Cluster) -> None:
+    """Say which of sbatch's options mean nothing where there is no SLURM."""
+    if cluster is Cluster.LOCAL:
+        seconds(line.sbatch_value("time") or "")  # a bad one is found before anything is written
+    known = {Cluster.SLURM: ("-",), Cluster.LOCAL: ("-o", "--output", "-t", "--time=")}
+    unused = [word for word in line.sbatch if not word.startswith(known.get(cluster, ()))]
+    if unused:
+        sys.stderr.write(f"note: on --cluster {cluster} these have no effect: {' '.join(unused)}\n")
 
 
 def _registered(graph: Graph, registered: Registered) -> list[str]:

@@ -27,6 +27,10 @@ class Claim:
         Which of the task's ``max_parallel_workers`` places it holds, counted from 0.
     awaited : bool
         Whether other tasks depend on it.
+    time_limit : float or None
+        Seconds after which it is to be stopped.
+    foreseen : float
+        Seconds that it will hardly exceed, as far as that is known.
     """
 
     attempt: int
@@ -35,6 +39,8 @@ class Claim:
     number: int
     slot: int
     awaited: bool = field(default=False, compare=False)
+    time_limit: float | None = field(default=None, compare=False)
+    foreseen: float = field(default=0.0, compare=False)
 
 
 class Outcome(StrEnum):
@@ -93,11 +99,14 @@ class Ending:
         A word or a line for people; the last line of a traceback for a failure.
     error : str, optional
         The whole traceback.
+    seconds : float, optional
+        How long it took.
     """
 
     outcome: Outcome
     reason: str | None = None
     error: str | None = None
+    seconds: float | None = field(default=None, compare=False)
 
 
 #: A claim, and how it ended.

@@ -13,6 +13,7 @@ from slurmband.graphband.options import Options
 from slurmband.graphband.rounds import Request, Round
 from slurmband.store import (
     claiming,
+    intents,
     interventions,
     membership,
     queries,
@@ -98,6 +99,8 @@ class Clerk:
                 else:
                     done.stale.append(other)
         rounds = done.all(request)
+        for of, found in rounds:
+            _note_time(tx, of, found)
         done.freed = self._report(tx, rounds)
         stopped_by = queries.first_ended_badly(tx) if self._stops else None
         for _, found in rounds:
@@ -139,7 +142,7 @@ class Clerk:
     def _claim(self, tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> None:
         """Claim tasks that are in this program's own graph; disown others."""
         rest, now = list(rounds), self._clock.now()
-        while takers := self._takers(tx, [of for of, _ in rest]):
+        while takers := self._takers(tx, rest):
             taken = claiming.claim(tx, takers, now=now)
             for of, found in rest:
                 claims = taken.get(of.worker.key, [])
@@ -154,18 +157,20 @@ class Clerk:
     def _is_own(self, claim: Claim) -> bool:
         return claim.task in self.graph.tasks
 
-    def _takers(self, tx: Transaction, requests: Sequence[Request]) -> list[Taker]:
+    def _takers(self, tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> list[Taker]:
         """Say how much each is to get of what is ready."""
-        wishes = [of.wish for of in requests]
+        wishes = [of.wish for of, _ in rounds]
         workers = queries.workers_alive(tx) if any(wish.want > 1 for wish in wishes) else 1
         claimable = cache(partial(queries.claimable_for, tx))
         takers = []
-        for of in requests:
-            limit = of.wish.want - of.wish.in_hand
-            if of.wish.want > 1:
+        for of, found in rounds:
+            limit, left = of.wish.want - of.wish.in_hand, _left(of, found)
+            if left is not None and left <= 0:
+                limit = 0
+            elif of.wish.want > 1:
                 limit = of.wish.of(claimable(of.worker.labels), workers)
             if limit > 0:
-                takers.append(Taker(of.worker.key, of.worker.labels, limit))
+                takers.append(Taker(of.worker.key, of.worker.labels, limit, left))
         return takers
 
 
@@ -175,6 +180,25 @@ def _is_next(tx: Transaction, other: Request) -> bool:
         return False
     membership.count_round(tx, other.worker, other.number)
     return True
+
+
+def _note_time(tx: Transaction, of: Request, found: Round) -> None:
+    """Write down what a worker learned of its job's end, and answer what it asks of that."""
+    if of.ends_at is not None:
+        membership.note_end(tx, of.worker, of.ends_at)
+    if of.limits is None:
+        return
+    if of.limits.limit is not None:
+        intents.note_time_limit(tx, of.limits.submission, of.limits.limit)
+    found.time_limit = intents.time_limit(tx, of.limits.submission)
+    found.ask_slurm = found.time_limit is None and intents.take_question(tx, of.limits.submission)
+
+
+def _left(of: Request, found: Round) -> float | None:
+    """Return the seconds that a task may take which this worker begins now; None: any."""
+    if of.left is None and of.limits is not None and found.time_limit:
+        return of.limits.left(found.time_limit)
+    return of.left
 
 
 def _unheard(tx: Transaction, request: Request) -> list[Claim]:
@@ -195,7 +219,10 @@ def _apart(reports: Sequence[Report]) -> Iterator[list[Report]]:
 def _count(tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> None:
     """Say to each how far the band is."""
     counts, left = queries.counts(tx), cache(partial(queries.active_for, tx))
+    claimable = cache(partial(queries.claimable_for, tx))
     for of, found in rounds:
+        wants = _left(of, found) is not None and of.wish.want > of.wish.in_hand and not found.claims
+        found.no_time = wants and claimable(of.worker.labels) > 0
         found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
         found.left = left(of.worker.labels)
         found.finished = not any(counts[state] for state in ACTIVE)

@@ -4,6 +4,7 @@ import sys
 import traceback
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
+from slurmband.errors import TimeLimitReached
 
 COMPLETED = Ending(Outcome.COMPLETED)
 #: A worker that was interrupted, or asked to leave, hands its task back unharmed.
@@ -14,8 +15,15 @@ INTERRUPTED = Ending(Outcome.RELEASED, Reason.DRAINED)
 NOT_BEGUN = Ending(Outcome.RELEASED, Reason.NOT_BEGUN)
 
 
+#: A task that the time its job has left is too short for.
+NO_TIME = Ending(Outcome.RELEASED, Reason.NO_TIME)
+
+
 def failure(error: BaseException) -> Ending:
     """Describe an exception: one line as the reason, and the whole traceback."""
+    if isinstance(error, TimeLimitReached):
+        told = "".join(traceback.format_exception(error))
+        return Ending(Outcome.KILLED, Reason.OVERRUN, told)
     lines = traceback.format_exception_only(error)
     reason = lines[-1].strip() if lines else type(error).__name__
     return Ending(Outcome.FAILED, reason, "".join(traceback.format_exception(error)))

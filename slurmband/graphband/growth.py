@@ -14,6 +14,7 @@ from slurmband.domain.workers import Element
 from slurmband.errors import ProducerLost
 from slurmband.graphband.clerk import Clerk, Done
 from slurmband.graphband.feed import Feed
+from slurmband.graphband.jobtime import JobTime
 from slurmband.graphband.life import Life
 from slurmband.graphband.loop import Loop
 from slurmband.graphband.options import Options
@@ -161,12 +162,17 @@ class GrowingLife(Life):
         return Publications(None, self.worker.key, ())
 
     def round(
-        self, reports: Sequence[Report], *, wish: Wish, keeping: Collection[int] = ()
+        self,
+        reports: Sequence[Report],
+        *,
+        wish: Wish,
+        keeping: Collection[int] = (),
+        time: JobTime | None = None,
     ) -> Round:
         """Do a round, and tell the waiting what the graph grew by, or that a producer is needed."""
         clerk = self.clerk
         try:
-            found = super().round(reports, wish=wish, keeping=keeping)
+            found = super().round(reports, wish=wish, keeping=keeping, time=time)
         finally:
             clerk.slice, clerk.ends = (), False
         self._registry.learn(clerk.found)
@@ -270,7 +276,7 @@ class GrowingLoop(Loop[T]):
         return life.clerk
 
     def _awaited(self) -> bool:
-        return bool(self.drain) or (self._producing and self._feed.ready)
+        return super()._awaited() or (self._producing and self._feed.ready)
 
 
 def _fitting(new: Sequence[Task[Any]]) -> int:

@@ -21,6 +21,7 @@ from slurmband.errors import (
     WorkerLost,
 )
 from slurmband.graphband.clerk import Clerk, Done
+from slurmband.graphband.jobtime import JobTime
 from slurmband.graphband.options import Options
 from slurmband.graphband.publications import Publications, RoundErrand
 from slurmband.graphband.rounds import Request, Round
@@ -88,6 +89,7 @@ class Life:
         self.pid = os.getpid()
         self._doubts = 0
         self._number = self._heard = 0
+        self._noted_end: float | None = None
         statements.prepare()
         self.worker = self._join(element)
         self.clerk = self._new_clerk()
@@ -173,7 +175,12 @@ class Life:
             )
 
     def round(
-        self, reports: Sequence[Report], *, wish: Wish, keeping: Collection[int] = ()
+        self,
+        reports: Sequence[Report],
+        *,
+        wish: Wish,
+        keeping: Collection[int] = (),
+        time: JobTime | None = None,
     ) -> Round:
         """Report what ended and claim what is next, in one transaction.
 
@@ -184,6 +191,8 @@ class Life:
             How many tasks to claim.
         keeping : collection of int
             Attempts that this worker holds, and goes on holding.
+        time : JobTime, optional
+            How long the worker's job lasts; it learns what the round found.
 
         Raises
         ------
@@ -191,7 +200,14 @@ class Life:
             If this incarnation was judged lost: whatever it held was revoked.
         """
         self._number += 1
-        request = Request(self.worker, self._number, self._heard, reports, wish, keeping)
+        asked = time.question() if time else None
+        ends_at = time.ends_at if time and time.ends_at != self._noted_end else None
+        request = Request(
+            *(self.worker, self._number, self._heard, reports, wish, keeping),
+            left=time.left() if time else None,
+            limits=asked,
+            ends_at=ends_at,
+        )
         while True:
             try:
                 found = self._ask(request)
@@ -201,6 +217,9 @@ class Life:
                 with suppress(JournalFault):  # it may take what the database does not
                     self.journal.settle()
         self._doubts, self._heard = 0, request.number
+        self._noted_end = ends_at or self._noted_end
+        if time:
+            time.heard(asked, found.time_limit, ask=found.ask_slurm)
         return found
 
     def _ask(self, request: Request) -> Round:

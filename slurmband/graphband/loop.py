@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
@@ -16,19 +17,30 @@ from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.pace import NOTHING, Pace, Wish
 from slurmband.domain.task import Task
-from slurmband.domain.workers import Element
-from slurmband.errors import BandStopped, SlurmbandError, WorkerLost
-from slurmband.graphband.endings import COMPLETED, INTERRUPTED, NOT_BEGUN, at_exit, failure
+from slurmband.domain.workers import LOCAL_CLUSTER, Element
+from slurmband.errors import BandStopped, SlurmbandError, TimeLimitReached, WorkerLost
+from slurmband.graphband.endings import (
+    COMPLETED,
+    INTERRUPTED,
+    NO_TIME,
+    NOT_BEGUN,
+    at_exit,
+    failure,
+)
 from slurmband.graphband.hand import Hand
+from slurmband.graphband.jobtime import JobTime
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
+from slurmband.graphband.overruns import Alarm
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
 from slurmband.locks.held import Held
 from slurmband.masks import masked
+from slurmband.processes import age_of_this_process
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.queue import SlurmQueue
+from slurmband.slurm.times import end_of_job, time_limit_of
 from slurmband.store.database import Store
 
 log = logging.getLogger(__name__)
@@ -81,6 +93,9 @@ class Loop(Generic[T]):
         self._found = Round()
         self._asked = self._taken = self._began = 0.0
         self._producing = False
+        self._time = JobTime(clock)
+        self._alarm = Alarm()
+        self._reason = Reason.LEFT
         self.drain = Drain(self._forward)
         self.bar: Any = None
         #: The claim in hand.
@@ -121,6 +136,8 @@ class Loop(Generic[T]):
                 if self.drain:
                     log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
                     return None, found
+                if not self._hand and (found.no_time or (self._time.over and found.left)):
+                    return None, self._out_of_time(life, found)
                 fresh = life.heartbeat.fresh()
                 if self.closing or (fresh and not self._hand and not self._stays(found, wait=wait)):
                     if found.left:  # a program that loops until nothing is left must see the dead
@@ -164,13 +181,23 @@ class Loop(Generic[T]):
             reports, began = self._hand.reports, self._clock.monotonic()
             life.journal.sync()  # of what the database says, the journal tells as well
             keeping = self._hand.attempts | ({self.held.attempt} if self.held else set())
-            found = life.round(reports, wish=wish, keeping=keeping)
+            found = life.round(reports, wish=wish, keeping=keeping, time=self._time)
             self._hand.told(reports)
             self._hand.add(found.claims)
             self._asked = self._clock.monotonic()
             self._pace.asked(self._asked - began, len(self._hand) if found.claims else 0)
             self._found = found
             return found
+
+    def _out_of_time(self, life: Life, found: Round) -> Round:
+        """Say why this worker leaves although there is work."""
+        self._reason = Reason.NO_TIME
+        left = max(0.0, self._time.left() or 0.0)
+        log.info(
+            "worker=%s leaves: nothing that is ready fits into the %.0f s that its job has left",
+            *(life.worker.name, left),
+        )
+        return found
 
     def _stays(self, found: Round, *, wait: bool) -> bool:
         """Whether to wait for work where there is none now."""
@@ -187,7 +214,12 @@ class Loop(Generic[T]):
 
     def _begin_next(self) -> Task[T] | None:
         held = self._hand.take()
-        return None if held is None else self._begin_task(held)
+        if held is None:
+            return None
+        if not self._time.allows(held.foreseen):
+            self._hand.ended(held, NO_TIME)
+            return None
+        return self._begin_task(held)
 
     def _produce(self) -> bool:
         """Make the graph grow, where it is this worker's turn; whether the next round has work."""
@@ -195,7 +227,7 @@ class Loop(Generic[T]):
 
     def _awaited(self) -> bool:
         """Whether a waiting worker has a reason of its own for the next round."""
-        return bool(self.drain)
+        return bool(self.drain) or self._time.over
 
     def _task_of(self, held: Claim) -> Task[T] | None:
         """Return the task that was claimed; None if it was handed back, since the worker leaves."""
@@ -211,6 +243,9 @@ class Loop(Generic[T]):
             return None
         self.held = held
         self._began = self._clock.monotonic()
+        if held.time_limit is not None:
+            life.heartbeat.limit(held.time_limit, held.attempt)
+            self._alarm.set(held.time_limit)
         log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
         return dataclasses.replace(task, attempt=held.number)
 
@@ -218,11 +253,16 @@ class Loop(Generic[T]):
         """Run `function` on the task in hand, and write down how it ended."""
         try:
             function(task)
+            self._alarm.stop()  # from here on it is not the task that would be stopped
         except KeyboardInterrupt:
             if not self.of_parent:
                 self.end_task(INTERRUPTED)
             raise
-        except (Exception, SystemExit) as error:  # the loop's edge: it is an outcome
+        except (
+            Exception,
+            SystemExit,
+            TimeLimitReached,
+        ) as error:  # the loop's edge: it is an outcome
             if self.of_parent:
                 raise  # a child that was forked in the task ends as its own code says
             self.end_task(failure(error))
@@ -231,9 +271,13 @@ class Loop(Generic[T]):
 
     def end_task(self, ending: Ending) -> None:
         """Write down how the task in hand ended; the next round reports it."""
+        self._alarm.stop()
         held, life = self.held, self.begun()
         assert held is not None
+        if held.time_limit is not None:
+            life.heartbeat.limit(None)
         seconds = self._clock.monotonic() - self._began
+        ending = dataclasses.replace(ending, seconds=seconds)
         life.journal.ended(held.attempt, ending)
         self._hand.ended(held, ending)
         self.held = None
@@ -270,7 +314,9 @@ class Loop(Generic[T]):
         return self._life
 
     def _begin(self) -> Life:
-        life = self._new_life(element_from(os.environ))
+        element = element_from(os.environ)
+        life = self._new_life(element)
+        self._learn_time(element)
         if self._lookout is None:  # what it has seen of others outlives this worker's own lives
             self._lookout = Lookout(
                 self._store,
@@ -291,10 +337,21 @@ class Loop(Generic[T]):
         self.bar = None
         return life
 
+    def _learn_time(self, element: Element | None) -> None:
+        """Learn when this worker's job ends, or how to find that out."""
+        ends_at = end_of_job(os.environ)
+        if ends_at is not None:
+            self._time.learn(ends_at)
+        elif element and element.submission and element.cluster != LOCAL_CLUSTER:
+            self._time.inquire(element.submission, age_of_this_process())
+
     def _look_after_task(self) -> None:
         """Do what is due while the task runs, in the lookout's thread."""
         if (life := self._life) is not None:
             life.journal.sync()
+            element = life.worker.element
+            if element is not None and element.array_job_id is not None:
+                self._time.ask(partial(time_limit_of, element.array_job_id))
         self._ask_meanwhile()
 
     def _ask_meanwhile(self) -> None:
@@ -327,7 +384,7 @@ class Loop(Generic[T]):
         reports = self._hand.reports
         self._hand.clear()  # what was not begun goes back with this incarnation
         try:
-            self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))
+            self._tell(life.leave(reports, Reason.DRAINED if self.drain else self._reason))
         finally:
             self.drain.restore()
             atexit.unregister(self._at_exit)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from slurmband.graphband.rounds import Request, Round
 
 #: Changes with what is in the files.
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: Seconds after which nobody waits for an answer any more. Both times are of this machine.
 LEFT_BEHIND: Final = 3600.0
 #: What reading a file may raise that another program version, or a full disk, left there.

@@ -7,6 +7,7 @@ from slurmband.domain.attempts import Claim, Report
 from slurmband.domain.pace import NOTHING, Wish
 from slurmband.domain.workers import Worker
 from slurmband.errors import GraphError
+from slurmband.graphband.jobtime import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class Request:
         How many tasks to claim.
     keeping : collection of int
         Attempts that the worker holds, and goes on holding.
+    left : float or None
+        Seconds that a task may take which it begins now; None: any, as far as is known.
+    limits : Limits or None
+        What it says and asks of how long its job lasts.
+    ends_at : float or None
+        When its job ends, in UTC seconds, for the record.
     """
 
     worker: Worker
@@ -34,6 +41,9 @@ class Request:
     reports: Sequence[Report] = ()
     wish: Wish = NOTHING
     keeping: Collection[int] = ()
+    left: float | None = None
+    limits: Limits | None = None
+    ends_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +69,12 @@ class Round:
         Why this worker must not claim any more: a newer graph than its own was registered.
     producing : bool
         Whether this worker is the one that makes a growing graph grow.
+    no_time : bool
+        Whether there is work that this worker could do, if only its job had more time.
+    time_limit : float or None
+        How long the job lasts, in seconds, where this was asked and is known.
+    ask_slurm : bool
+        Whether this worker is the one to ask SLURM for that.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -70,3 +86,6 @@ class Round:
     finished: bool = False
     superseded: GraphError | None = None
     producing: bool = False
+    no_time: bool = False
+    time_limit: float | None = None
+    ask_slurm: bool = False

@@ -7,8 +7,9 @@ file, never imported by the worker.
 It rewrites the beat file while the worker lives and is not stopped, says so on its standard output
 ("b", or "l" when the file is gone because the worker was judged lost), and ends with the worker. On
 its standard input come the numbers of the signals that reach the worker, written there by the
-interpreter's own C handler. After a SIGTERM, to either of them, the worker has some seconds to leave;
-then the guardian releases its claims and kills it.
+interpreter's own C handler, and how long the present attempt may take. After a SIGTERM, to either of
+them, and after an attempt's time is over, the worker has some seconds to do its part; then the guardian
+releases its claims and kills it.
 """
 
 import contextlib
@@ -16,12 +17,17 @@ import json
 import os
 import select
 import signal
+import struct
 import subprocess
 import sys
 import time
 
 #: Seconds that a release may take before the worker is killed all the same.
 RELEASE_TAKES = 20.0
+#: How long an attempt may take, as `slurmband.liveness.heartbeat` writes it: a mark that is no signal's
+#: number, seconds, and the attempt.
+LIMIT = struct.Struct("=Bdq")
+LIMIT_MARK = 0xFF
 
 
 def main(argument: str) -> int:
@@ -49,7 +55,9 @@ def main(argument: str) -> int:
         return 0  # it died before we could look
 
     beat, next_beat, deadline = 0, time.monotonic(), None
+    overdue: list[str] = []
     heard = {0, signals_in}
+    words = Words()
     while True:
         now = time.monotonic()
         if now >= next_beat:
@@ -68,23 +76,53 @@ def main(argument: str) -> int:
         if deadline is not None and now >= deadline:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(
-                    settings["release"],
+                    settings["release"] + overdue,
                     check=False,
                     stdin=subprocess.DEVNULL,
                     timeout=RELEASE_TAKES,
                 )
             signal.pidfd_send_signal(worker, signal.SIGKILL)
             return 0
-        wake = min(next_beat, deadline if deadline is not None else next_beat)
+        if words.until <= now - settings["release_after"] and deadline is None:
+            deadline, overdue = now, [str(words.attempt)]
+            continue
+        wake = min(next_beat, words.until + settings["release_after"])
+        wake = min(wake, deadline if deadline is not None else wake)
         readable, _, _ = select.select([worker, *heard], [], [], max(0.0, wake - now))
         if worker in readable:
             return 0
         for source in heard & set(readable):
-            numbers = os.read(source, 64)
-            if not numbers:
+            read = os.read(source, 64)
+            if not read:
                 heard = heard - {source}
+            numbers = words.hear(read) if source == 0 else list(read)
             if signal.SIGTERM in numbers and deadline is None:
                 deadline = time.monotonic() + settings["release_after"]
+
+
+class Words:
+    """What the worker says, and until when its present attempt may take."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.until = float("inf")
+        self.attempt = 0
+
+    def hear(self, read: bytes) -> list[int]:
+        """Return the numbers of signals among what was read; keep what is not whole yet."""
+        numbers = []
+        self._rest += read
+        while self._rest:
+            if self._rest[0] != LIMIT_MARK:
+                numbers.append(self._rest[0])
+                self._rest = self._rest[1:]
+            elif len(self._rest) >= LIMIT.size:
+                _, seconds, self.attempt = LIMIT.unpack_from(self._rest)
+                self.until = time.monotonic() + seconds
+                self._rest = self._rest[LIMIT.size :]
+            else:
+                break
+        return numbers
 
 
 def write_beat(path: str, beat: int) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -17,6 +18,9 @@ from slurmband.masks import masked
 
 log = logging.getLogger(__name__)
 
+#: What the guardian hears beside the numbers of signals: a mark, seconds, and an attempt.
+_LIMIT: Final = struct.Struct("=Bdq")
+_LIMIT_MARK: Final = 0xFF
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
 
 
@@ -64,6 +68,8 @@ class Heartbeat:
         #: Called at each beat that is heard, in a thread of its own.
         self.on_beat: Callable[[], object] = lambda: None
         self._closing = False
+        #: Until when an attempt may take, by our own clock, and which.
+        self._until: tuple[float, int] | None = None
         self._signals_in, self._signals_out = os.pipe()
         os.set_blocking(self._signals_out, False)
         self._guardian = self._start()
@@ -91,6 +97,21 @@ class Heartbeat:
         """Let the guardian know of a signal that reached this process."""
         with contextlib.suppress(OSError):
             os.write(self._signals_out, bytes([number]))
+
+    def limit(self, seconds: float | None, attempt: int = 0) -> None:
+        """Let the guardian end this process if an attempt takes longer than that; None: no more.
+
+        It leaves the worker as long to stop the task itself as it leaves it after a SIGTERM.
+        """
+        self._until = None if seconds is None else (self._monotonic() + seconds, attempt)
+        self._say_limit()
+
+    def _say_limit(self) -> None:
+        until, attempt = self._until or (float("inf"), 0)
+        with contextlib.suppress(OSError):
+            os.write(
+                self._signals_out, _LIMIT.pack(_LIMIT_MARK, until - self._monotonic(), attempt)
+            )
 
     def hear_signals(self) -> None:
         """Have the interpreter's C handler forward signals, however busy Python is.
@@ -140,6 +161,8 @@ class Heartbeat:
                 return
             log.warning("the guardian ended alone (status %d): starting another", status)
             self._guardian = self._start()
+            if self._until is not None:
+                self._say_limit()
             if self._closing:  # it was asked to end while this one began
                 self._guardian.kill()
 

@@ -1,13 +1,15 @@
 """The program that a guardian runs to release what a worker that cannot listen still holds.
 
-Usage: ``python -m slurmband.liveness.release DATABASE WORKER``
+Usage: ``python -m slurmband.liveness.release DATABASE WORKER [ATTEMPT]``, with an attempt that takes
+longer than it may.
 """
 
 import sys
 
 from slurmband.clock import SystemClock
-from slurmband.domain.attempts import Reason
+from slurmband.domain.attempts import Ending, Outcome, Reason
 from slurmband.errors import WorkerLost
+from slurmband.liveness import journal
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.notice import telling
 from slurmband.store import membership, queries
@@ -15,19 +17,33 @@ from slurmband.store.database import Store
 
 #: Seconds to wait for the database: SLURM kills soon.
 PATIENCE = 10.0
+#: Seconds before the end of its job from which on a worker is told to leave for that.
+NEAR = 60.0
 
 
-def release(database: str, worker: int) -> None:
-    """End an incarnation as drained, and release its open claims, fenced and uncharged."""
+def release(database: str, worker: int, overdue: int | None = None) -> None:
+    """End an incarnation, and its open claims: fenced, and charged only if one is overdue."""
     store = Store(database, lock_timeout=PATIENCE)
     now = SystemClock().now()
+    begun = set(journal.read(store.layout.journals, worker))
     try:
         with telling(store) as tx:
-            membership.leave(tx, queries.worker_by_key(tx, worker), Reason.DRAINED, now=now)
+            who = queries.worker_by_key(tx, worker)
+            reason = _reason(queries.end_of(tx, worker), now)
+            endings = {attempt: Ending(Outcome.RELEASED, reason) for attempt in begun}
+            if overdue is not None:
+                reason, endings[overdue] = Reason.OVERRUN, Ending(Outcome.KILLED, Reason.OVERRUN)
+            membership.leave(tx, who, reason, endings=endings, now=now)
     except WorkerLost:
         return
     Beats(store.layout.beats).end(worker)
 
 
+def _reason(ends_at: float | None, now: float) -> Reason:
+    """Say why a worker that was asked to leave did not: by its job's end, where that is near."""
+    at_the_wall = ends_at is not None and now > ends_at - NEAR
+    return Reason.TIME_LIMIT if at_the_wall else Reason.DRAINED
+
+
 if __name__ == "__main__":
-    release(sys.argv[1], int(sys.argv[2]))
+    release(sys.argv[1], *map(int, sys.argv[2:]))

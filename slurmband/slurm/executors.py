@@ -119,6 +119,8 @@ class LocalArray:
         Where it runs.
     log : str
         File name pattern with ``%A`` and ``%a``.
+    time_limit : float or None
+        Seconds that an element may run.
     """
 
     array_job_id: int
@@ -128,6 +130,7 @@ class LocalArray:
     script: str
     directory: str
     log: str
+    time_limit: float | None = None
 
 
 class LocalArrayExecutor(submitit.LocalExecutor):

@@ -2,10 +2,12 @@
 
 Run as ``python -m slurmband.slurm.local_array JSON``, detached from whoever submitted. Each element gets
 SLURM's variables, so that everything in it behaves as on a cluster; SIGTERM or SIGINT to this
-process is what scancel is there: a SIGTERM to every element, and after `KILL_WAIT` a SIGKILL.
+process is what scancel is there: a SIGTERM to every element, and after `KILL_WAIT` a SIGKILL. The same
+happens to an element at the end of its time, where it has a limit.
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from slurmband.clock import SystemClock
 from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.slurm.environment import WORKERS_PER_ELEMENT
 
@@ -37,6 +40,8 @@ class Controller:
         self._pending = sorted((int(index), raw) for index, raw in array["elements"].items())
         self._running: dict[int, list[subprocess.Popen[bytes]]] = {}
         self._kill_at: float | None = None
+        #: Index -> the signal that it gets next, and when.
+        self._ends: dict[int, tuple[signal.Signals, float]] = {}
 
     def run(self) -> None:
         """Start elements and wait until all are over."""
@@ -49,6 +54,7 @@ class Controller:
                 self._running[index] = self._start(index, raw)
             if self._kill_at is not None and time.monotonic() > self._kill_at:
                 self._signal(signal.SIGKILL)
+            self._end_what_is_over()
             time.sleep(0.05)
             self._running = {
                 index: processes
@@ -56,8 +62,18 @@ class Controller:
                 if any(process.poll() is None for process in processes)
             }
 
+    def _end_what_is_over(self) -> None:
+        for index, processes in self._running.items():
+            number, when = self._ends.get(index, (signal.SIGTERM, math.inf))
+            if time.monotonic() >= when:
+                for process in processes:
+                    process.send_signal(number)
+                self._ends[index] = (signal.SIGKILL, time.monotonic() + KILL_WAIT)
+
     def _start(self, index: int, raw: int) -> list["subprocess.Popen[bytes]"]:
-        ranks = self._array["workers_per_element"]
+        ranks, limit = self._array["workers_per_element"], self._array["time_limit"]
+        if limit is not None:
+            self._ends[index] = (signal.SIGTERM, time.monotonic() + limit)
         log = Path(element_log(self._array["log"], self._array["array_job_id"], index, raw))
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -86,6 +102,10 @@ class Controller:
             "SLURM_ARRAY_TASK_MAX": max(indices),
             "SLURM_SUBMIT_DIR": self._array["directory"],
         }
+        if self._array["time_limit"] is not None:
+            inside["SLURM_JOB_END_TIME"] = math.floor(
+                SystemClock().now() + self._array["time_limit"]
+            )
         if ranks > 1:
             inside |= {"SLURM_PROCID": rank, "SLURM_STEP_ID": 0, "SLURM_NTASKS": ranks}
             inside[WORKERS_PER_ELEMENT] = ranks

@@ -9,13 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, column, or_, select, table, text, update
+from sqlalchemy import bindparam, column, func, or_, select, table, text, update
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.states import Event, TaskState
+from slurmband.store import durations
 from slurmband.store.database import Transaction
 from slurmband.store.moves import Move, move
 from slurmband.store.schema import attempts, edges, task_counts, tasks
+from slurmband.store.schema import durations as learned
 from slurmband.store.statements import KEYS, Insertion, Row, Statement
 
 
@@ -31,11 +33,14 @@ class Taker:
         What it offers; a task's requirements must be among them.
     limit : int
         At most so many claims.
+    left : float or None
+        Seconds that a task may take which it begins now; None: any.
     """
 
     worker: int
     labels: frozenset[str]
     limit: int
+    left: float | None = None
 
 
 def claim(tx: Transaction, takers: Sequence[Taker], *, now: float) -> dict[int, list[Claim]]:
@@ -56,16 +61,20 @@ def claim(tx: Transaction, takers: Sequence[Taker], *, now: float) -> dict[int, 
         For each worker: highest priority first, then in the order of the graph; empty where nothing is
         ready for it. Where there is too little, all get about as much.
     """
-    alike: dict[frozenset[str], list[Taker]] = {}
+    bounded = any(taker.left is not None for taker in takers)
+    longest = durations.longest(tx) if bounded else 0.0
+    alike: dict[tuple[frozenset[str], float | None], list[Taker]] = {}
     for taker in takers:
-        alike.setdefault(taker.labels, []).append(taker)
+        # Who has time for anything is as good as who has no end, and gets tasks together with them.
+        left = None if taker.left is None or taker.left >= longest else taker.left
+        alike.setdefault((taker.labels, left), []).append(taker)
     found: dict[int, list[Claim]] = {taker.worker: [] for taker in takers}
-    for labels, group in alike.items():
+    for (labels, left), group in alike.items():
         requirements = _eligible(tx, labels)
-        ready = _claimable(tx, requirements, group)
+        ready = _claimable(tx, requirements, group, left)
         if len(group) > 1 and any(row.max_parallel_workers > 1 for row in ready):
             for taker in group:  # they may share tasks, and each finds out which it is not in yet
-                _open(tx, _deal(_claimable(tx, requirements, [taker]), [taker]), now, found)
+                _open(tx, _deal(_claimable(tx, requirements, [taker], left), [taker]), now, found)
         else:
             _open(tx, _deal(ready, group), now, found)
     return found
@@ -77,13 +86,17 @@ def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
     return [text for text in known if set(json.loads(text)) <= set(labels)]
 
 
-def _claimable(tx: Transaction, eligible: Collection[str], takers: Sequence[Taker]) -> list[Row]:
+def _claimable(
+    tx: Transaction, eligible: Collection[str], takers: Sequence[Taker], left: float | None
+) -> list[Row]:
     """Return what workers that offer the same may take together, the best first."""
+    what = _CLAIMABLE if left is None else _CLAIMABLE_IN_TIME
+    bound = {} if left is None else {"left": left}
     limit = sum(taker.limit for taker in takers)
     worker = takers[0].worker if len(takers) == 1 else _NO_WORKER
     found: list[Row] = []
     for requirements in eligible:
-        found += _CLAIMABLE.run(tx, requirements=requirements, worker=worker, limit=limit)
+        found += what.run(tx, requirements=requirements, worker=worker, limit=limit, **bound)
     found.sort(key=lambda row: (-row.priority, row.key))
     return found[:limit]
 
@@ -111,12 +124,23 @@ def _open(
     opened, steps = [], []
     for attempt, (worker, row) in enumerate(dealt, first):
         number, slot = row.attempts + 1, _slot(tx, row)
-        found[worker].append(Claim(attempt, row.id, row.key, number, slot, bool(row.awaited)))
+        found[worker].append(
+            Claim(
+                *(attempt, row.id, row.key, number, slot, bool(row.awaited)),
+                *(row.time_limit, _foreseen(row)),
+            )
+        )
         opened.append((attempt, row.key, slot, number, worker, now, row.fingerprint))
         was = TaskState(row.state)
         steps.append(Move(row.key, was, Event.CLAIM, worker, attempt, row.fingerprint))
     _OPEN.run(tx, opened)
     move(tx, steps, now, write=_TAKE_SLOT)
+
+
+def _foreseen(row: Row) -> float:
+    """Return the seconds that a task will hardly exceed: what its kind takes, or its limit."""
+    known = [seconds for seconds in (row.learned, row.time_limit) if seconds is not None]
+    return min(known, default=0.0)
 
 
 def _slot(tx: Transaction, row: Row) -> int:
@@ -143,7 +167,8 @@ _HOLDS_IT = (
     )
     .exists()
 )
-_CLAIMABLE = Statement(
+_LEARNED = select(learned.c.foreseen).where(learned.c.kind == tasks.c.kind)
+_QUESTION = (
     select(
         tasks.c.key,
         tasks.c.id,
@@ -153,6 +178,8 @@ _CLAIMABLE = Statement(
         tasks.c.state,
         tasks.c.fingerprint,
         select(edges).where(edges.c.upstream == tasks.c.key).exists().label("awaited"),
+        tasks.c.time_limit,
+        _LEARNED.scalar_subquery().label("learned"),
     )
     .where(
         text("free_slots > 0"),  # as the index has it
@@ -161,6 +188,16 @@ _CLAIMABLE = Statement(
     )
     .order_by(tasks.c.priority.desc(), tasks.c.key)
     .limit(bindparam("limit"))
+)
+_CLAIMABLE = Statement(_QUESTION)
+#: Of a kind of which nothing is known, a task without a limit is tried.
+_CLAIMABLE_IN_TIME = Statement(
+    _QUESTION.where(
+        or_(
+            func.coalesce(_LEARNED.scalar_subquery(), tasks.c.time_limit, 0) <= bindparam("left"),
+            tasks.c.time_limit <= bindparam("left"),
+        )
+    )
 )
 #: The newest attempt that there ever was; SQLite never gives its number again.
 _LAST_ATTEMPT = Statement(

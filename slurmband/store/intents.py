@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from slurmband.errors import RaceLost
 from slurmband.store.database import Transaction, inserted_key
 from slurmband.store.schema import elements, submissions
+from slurmband.store.statements import Statement
 
 
 def intend(
@@ -67,6 +68,40 @@ def not_queued(tx: Transaction, submission: int, status: str, error: str) -> Non
     )
     if changed.rowcount != 1:
         raise RaceLost(f"submission {submission} was found to be queued meanwhile")
+
+
+def time_limit(tx: Transaction, token: str) -> float | None:
+    """Return how long the elements of a submission may run, in seconds.
+
+    None: nobody has asked SLURM; 0: somebody does, or SLURM did not say, or there is no such submission.
+    """
+    rows = _TIME_LIMIT.run(tx, token=token)
+    found: float | None = rows[0].time_limit if rows else 0.0
+    return found
+
+
+def take_question(tx: Transaction, token: str) -> bool:
+    """Take it upon this worker to ask SLURM for the time limit; False if somebody else has."""
+    taken = tx.connection.execute(
+        update(submissions)
+        .where(submissions.c.token == token, submissions.c.time_limit.is_(None))
+        .values(time_limit=0.0)
+    )
+    return taken.rowcount == 1
+
+
+def note_time_limit(tx: Transaction, token: str, seconds: float) -> None:
+    """Write down what SLURM said; what is known stays."""
+    tx.connection.execute(
+        update(submissions)
+        .where(submissions.c.token == token, submissions.c.time_limit == 0.0)
+        .values(time_limit=seconds)
+    )
+
+
+_TIME_LIMIT = Statement(
+    select(submissions.c.time_limit).where(submissions.c.token == bindparam("token"))
+)
 
 
 def number_locally(tx: Transaction, submission: int, indices: Sequence[int]) -> dict[int, int]:

@@ -31,6 +31,7 @@ def join(
     *,
     heartbeat_timeout: float,
     log: str | None,
+    ends_at: float | None = None,
     now: float,
 ) -> Worker:
     """Register an incarnation.
@@ -64,6 +65,7 @@ def join(
             rank=element and element.rank,
             heartbeat_timeout=heartbeat_timeout,
             log=log,
+            ends_at=ends_at,
             started_at=now,
         )
     )
@@ -140,6 +142,15 @@ def last_round(tx: Transaction, worker: Worker) -> int | None:
     return found
 
 
+def note_end(tx: Transaction, worker: Worker, ends_at: float) -> None:
+    """Write down when a worker's job ends, in UTC seconds; for the record."""
+    tx.connection.execute(
+        update(workers)
+        .where(workers.c.key == worker.key, workers.c.status == WorkerStatus.ALIVE)
+        .values(ends_at=ends_at)
+    )
+
+
 _STATUS = Statement(
     select(workers.c.status, workers.c.reason).where(workers.c.key == bindparam("worker"))
 )
@@ -158,8 +169,25 @@ _COUNT_ROUND = Statement(
 )
 
 
-def leave(tx: Transaction, worker: Worker, reason: Reason, *, now: float) -> None:
+def leave(
+    tx: Transaction,
+    worker: Worker,
+    reason: Reason,
+    *,
+    now: float,
+    endings: Mapping[int, Ending] | None = None,
+) -> None:
     """End an incarnation that says so itself; what it still holds is released.
+
+    Parameters
+    ----------
+    tx : Transaction
+    worker : Worker
+    reason : Reason
+    now : float
+        UTC seconds since the epoch.
+    endings : mapping of int to Ending, optional
+        How attempts that were begun end, where it is known which were; all others are released.
 
     Raises
     ------
@@ -168,9 +196,10 @@ def leave(tx: Transaction, worker: Worker, reason: Reason, *, now: float) -> Non
     """
     if not _end(tx, worker.key, WorkerStatus.LEFT, reason, now):
         check_alive(tx, worker)
-    released = Ending(Outcome.RELEASED, reason)
+    released = Ending(Outcome.RELEASED, reason if endings is None else Reason.NOT_BEGUN)
     held = queries.open_claims(tx, worker.key)
-    transitions.close_all(tx, [(claim, released) for claim in held], now=now)
+    ended = [(claim, (endings or {}).get(claim.attempt, released)) for claim in held]
+    transitions.close_all(tx, ended, now=now)
 
 
 def lose(

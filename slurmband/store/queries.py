@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, func, select
+from sqlalchemy import RowMapping, Select, bindparam, func, literal, select
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.processes import ProcessIdentity
@@ -134,7 +134,11 @@ def claims_on(tx: Transaction, keys: Collection[int]) -> list[Claim]:
 
 
 _CLAIMS = (
-    select(attempts.c.id, tasks.c.id, tasks.c.key, attempts.c.number, attempts.c.slot)
+    select(
+        *(attempts.c.id, tasks.c.id, tasks.c.key, attempts.c.number, attempts.c.slot),
+        literal(1),  # as if others waited for it: it is reported at once
+        tasks.c.time_limit,
+    )
     .join_from(attempts, tasks)
     .where(attempts.c.outcome.is_(None))
     .order_by(attempts.c.id)
@@ -184,6 +188,13 @@ def is_there(tx: Transaction, worker: Worker) -> bool:
     """Whether the database has this very worker, and nobody has seen it end."""
     found = live_namesake(tx, worker.name)
     return found is not None and (found.key, found.process) == (worker.key, worker.process)
+
+
+def end_of(tx: Transaction, worker: int) -> float | None:
+    """Return when an incarnation's job ends, in UTC seconds; None: not known, or never."""
+    query = select(workers.c.ends_at).where(workers.c.key == worker)
+    found: float | None = tx.connection.execute(query).scalar_one()
+    return found
 
 
 def worker_by_key(tx: Transaction, key: int) -> Worker:

@@ -144,6 +144,7 @@ Index(
 )
 Index("idx_requirements", tasks.c.requirements)
 Index("idx_task_state", tasks.c.state)
+Index("idx_time_limit", tasks.c.time_limit, sqlite_where=text("time_limit IS NOT NULL"))
 
 edges = Table(
     "edges",
@@ -340,6 +341,7 @@ durations = Table(
     Column("n", Integer, nullable=False),
     Column("mean", Float, nullable=False, comment="seconds"),
     Column("spread", Float, nullable=False, comment="sum of squared distances from the mean"),
+    Column("foreseen", Float, nullable=False, comment="seconds that another hardly exceeds"),
     comment="how long tasks of a kind took that completed",
     sqlite_with_rowid=False,
 )

@@ -30,6 +30,7 @@ from slurmband.domain.attempts import (
 from slurmband.domain.budgets import BUDGETS, COUNTERS, NAMES, Charge
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
+from slurmband.store import durations
 from slurmband.store.database import Transaction
 from slurmband.store.moves import (
     Move,
@@ -100,9 +101,12 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
     values: dict[int, dict[str, Any]] = {}
     still_in: dict[int, dict[str, Any]] = {}
     charged: dict[int, dict[str, Any]] = {}
+    took: dict[str, list[float]] = {}
     outdated = []
     for held, ending in ended:
         row, attempt = before[held.task_key], closed[held.attempt]
+        if ending.outcome is Outcome.COMPLETED and ending.seconds is not None:
+            took.setdefault(row.kind, []).append(ending.seconds)
         charge = charge_of(ending)
         if charge is not None or ending.reason == Reason.TIME_LIMIT:
             charged[row.key] = _charged(row, charge, ending)
@@ -118,6 +122,7 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
         values[row.key] = counted | {"free": row.max_parallel_workers if claimable else 0}
         if event is Event.COMPLETE and _is_outdated(row, counted["of"]):
             outdated.append(row.key)
+    durations.learn(tx, took)
     _CHARGE.change(tx, charged)
     _TALLY.change(tx, still_in)
     reached = move(tx, steps, now, write=_END_TASK, values=values)
@@ -238,6 +243,7 @@ _BEFORE = Statement(
         tasks.c.max_parallel_workers,
         tasks.c.completions,
         tasks.c.walls,
+        tasks.c.kind,
         *(tasks.c[name] for name in COUNTERS.values()),
         tasks.c.fingerprint,
         tasks.c.last_fingerprint,

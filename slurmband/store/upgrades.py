@@ -68,6 +68,7 @@ _FROM_3: Final = (
     "ALTER TABLE workflows ADD COLUMN stop VARCHAR",
     "ALTER TABLE tasks ADD COLUMN kind VARCHAR DEFAULT '' NOT NULL",
     "ALTER TABLE tasks ADD COLUMN time_limit FLOAT",
+    "CREATE INDEX idx_time_limit ON tasks (time_limit) WHERE time_limit IS NOT NULL",
     "ALTER TABLE tasks ADD COLUMN on_oom VARCHAR",
     "ALTER TABLE tasks ADD COLUMN on_time_limit VARCHAR",
     "ALTER TABLE tasks ADD COLUMN ooms INTEGER DEFAULT 0 NOT NULL",
@@ -88,6 +89,7 @@ _FROM_3: Final = (
         n INTEGER NOT NULL,
         mean FLOAT NOT NULL,
         spread FLOAT NOT NULL,
+        foreseen FLOAT NOT NULL,
         PRIMARY KEY (kind)
     ) WITHOUT ROWID""",
     """CREATE TABLE questions (

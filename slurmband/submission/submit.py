@@ -27,6 +27,7 @@ from slurmband.slurm.arrays import ArraySpec, parse, split
 from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArrayExecutor
 from slurmband.slurm.limits import max_array_size
 from slurmband.slurm.queue import SlurmQueue
+from slurmband.slurm.times import seconds
 from slurmband.store import growth, intents, queries, registration
 from slurmband.store.database import Store, Transaction
 from slurmband.store.registration import Registered
@@ -197,6 +198,7 @@ class Submitter:
             script=str(file),
             directory=str(request.directory),
             log=request.log,
+            time_limit=seconds(request.line.sbatch_value("time") or ""),
         )
         handle = LocalArrayExecutor(self.store.layout.submissions, job).queue()
         return Queued(job.array_job_id, array, handle, local=True)

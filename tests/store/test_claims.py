@@ -1,12 +1,15 @@
 """A claim is a row: who gets which task, and that nobody else gets it."""
 
+from dataclasses import replace
+
 import pytest
 
-from slurmband.domain.attempts import Claim, Ending
+from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.states import Event, TaskState
+from slurmband.domain.task import Task
 from slurmband.domain.workers import Worker
 from slurmband.errors import InvariantBroken, RaceLost
-from slurmband.store import claiming, interventions, moves, queries
+from slurmband.store import claiming, interventions, membership, moves, queries
 from slurmband.store.claiming import Taker
 from tests.store.builders import FAILED, RELEASED, Bench, names, task
 
@@ -104,7 +107,9 @@ def test_a_task_that_is_no_longer_claimable_is_not_claimed_by_halves(bench: Benc
 
     def claim_what_is_taken() -> None:
         with bench.store.transaction() as tx:
-            found = tx.connection.exec_driver_sql("SELECT *, 0 AS awaited FROM tasks").all()
+            found = tx.connection.exec_driver_sql(
+                "SELECT *, 0 AS awaited, NULL AS learned FROM tasks"
+            ).all()
             claiming._open(tx, [(alice.key, row) for row in found], 3.0, {alice.key: []})
 
     with pytest.raises(RaceLost):
@@ -215,4 +220,93 @@ def test_workers_share_a_task_that_is_for_several(bench: Bench) -> None:
         (1, 0, 1),
         (2, 0, 1),
         (1, 1, 2),
+    ]
+
+
+# --- in the time that is left ---------------------------------------------------------------------
+
+
+def of_kind(name: str, kind: str, limit: float | None = None) -> Task[None]:
+    return replace(task(name), kind=kind, time_limit=limit)
+
+
+def in_time(bench: Bench, left: float | None, limit: int = 99) -> list[str]:
+    """Return what a worker with so much time left would get, and leave it where it is."""
+    alice = bench.worker()
+    with bench.store.transaction() as tx:
+        (claims,) = claiming.claim(
+            tx, [Taker(alice.key, alice.labels, limit, left)], now=3.0
+        ).values()
+        membership.leave(tx, alice, Reason.LEFT, now=4.0)
+    return names(claims)
+
+
+def ran(bench: Bench, *took: float) -> None:
+    """Let a worker complete what is ready, a task for each of these seconds."""
+    alice = bench.worker()
+    for seconds in took:
+        bench.close(bench.claim(alice), Ending(Outcome.COMPLETED, seconds=seconds))
+    bench.leave(alice)
+
+
+def test_only_what_fits_is_claimed_and_a_shorter_task_of_low_priority_is_no_worse(
+    bench: Bench,
+) -> None:
+    bench.register(
+        *(of_kind(f"slow{i}", "slow") for i in range(3)),
+        *(of_kind(f"quick{i}", "quick") for i in range(2)),
+    )
+    ran(bench, 10.0, 10.0)  # of the slow ones
+
+    assert in_time(bench, None) == ["slow2", "quick0", "quick1"]
+    assert in_time(bench, 10.0) == ["slow2", "quick0", "quick1"]
+    assert in_time(bench, 9.9) == ["quick0", "quick1"]  # of whose kind nothing is known
+    assert in_time(bench, 9.9, limit=1) == ["quick0"]
+
+
+def test_a_limit_bounds_what_a_task_of_a_slow_kind_may_take(bench: Bench) -> None:
+    bench.register(of_kind("first", ""), of_kind("bounded", "", 5.0), of_kind("unbounded", ""))
+    ran(bench, 20.0)
+
+    assert in_time(bench, 5.0) == ["bounded"]
+    assert in_time(bench, 4.9) == []
+    assert in_time(bench, 40.0) == ["bounded", "unbounded"]
+
+
+def test_a_task_of_which_only_the_limit_is_known_is_taken_to_last_as_long(bench: Bench) -> None:
+    bench.register(of_kind("long", "a", 3600.0), of_kind("unknown", "b"))
+
+    assert in_time(bench, 3599.0) == ["unknown"]
+    assert in_time(bench, 3600.0) == ["long", "unknown"]
+
+
+def test_what_is_claimed_says_how_long_it_may_and_will_take(bench: Bench) -> None:
+    limited = (of_kind("b", "", 5.0), of_kind("c", ""), of_kind("d", "x", 7.0))
+    bench.register(of_kind("a", ""), *limited)
+    ran(bench, 20.0)
+
+    claims = bench.claims(bench.worker())
+
+    assert [(c.task, c.time_limit, c.foreseen) for c in claims] == [
+        ("b", 5.0, 5.0),
+        ("c", None, 40.0),
+        ("d", 7.0, 7.0),
+    ]
+
+
+def test_workers_that_have_time_for_anything_share_with_those_that_have_no_end(
+    bench: Bench,
+) -> None:
+    bench.register(*(task(f"loaf{i}") for i in range(4)))
+    alice, bob, carol = (bench.worker(name) for name in ("alice", "bob", "carol"))
+    times = {alice: None, bob: 9.0, carol: 8.0}
+    takers = [Taker(worker.key, worker.labels, 2, left) for worker, left in times.items()]
+
+    with bench.store.transaction() as tx:
+        taken = claiming.claim(tx, takers, now=3.0)
+
+    assert [names(taken[w.key]) for w in (alice, bob, carol)] == [
+        ["loaf0", "loaf3"],
+        ["loaf1"],
+        ["loaf2"],
     ]

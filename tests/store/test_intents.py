@@ -189,3 +189,20 @@ def test_a_listing_shows_elements_that_no_worker_has_shown_up_in(bench: Bench) -
 
     shown = [(row["array_job_id"], row["array_task_id"], row["job_id"]) for row in listed]
     assert shown == [(36, 0, None), (36, 1, 37)]
+
+
+def test_one_worker_of_an_array_asks_for_its_time_limit(bench: Bench) -> None:
+    intend(bench, "t1")
+    intend(bench, "t2")
+    with bench.store.transaction() as tx:
+        assert intents.time_limit(tx, "t1") is None
+        assert [intents.take_question(tx, "t1") for _ in range(2)] == [True, False]
+        assert intents.time_limit(tx, "t1") == 0.0
+
+        intents.note_time_limit(tx, "t1", 3600.0)
+        intents.note_time_limit(tx, "t1", 60.0)
+
+        assert intents.time_limit(tx, "t1") == 3600.0
+        assert intents.take_question(tx, "t1") is False
+        assert intents.time_limit(tx, "t2") is None
+        assert intents.time_limit(tx, "of nobody") == 0.0

@@ -1,0 +1,125 @@
+"""How much of its job's time a worker has left, and how it comes to know.
+
+SLURM tells each job its end, but only since 23.02. Before that, one worker of an array asks for the time
+limit, and the others find it in the database: in the round that they do anyway.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from slurmband.clock import Clock
+
+#: Seconds that a worker keeps for its last report; of a short job, a part of it.
+KEPT: Final = 30.0
+KEPT_PART: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker's round says, and asks, of how long its job lasts.
+
+    Parameters
+    ----------
+    submission : str
+        Token of the `slurmband submit` that queued it.
+    age : float
+        Seconds for which the job has been running.
+    limit : float or None
+        The time limit that this worker has asked SLURM for, in seconds, 0 if SLURM did not say; None:
+        it has not.
+    """
+
+    submission: str
+    age: float
+    limit: float | None = None
+
+    def left(self, limit: float) -> float:
+        """Return the seconds that a task may take which begins now."""
+        return _to_begin(limit - self.age)
+
+
+class JobTime:
+    """The end of the job that this worker runs in; it may have none, or be learned later.
+
+    Parameters
+    ----------
+    clock : Clock
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_begin: float | None = None
+        self._submission: str | None = None
+        self._began = 0.0
+        self._to_ask = False
+        self._answer: float | None = None
+        #: UTC seconds since the epoch; None: not known, or never.
+        self.ends_at: float | None = None
+
+    def learn(self, ends_at: float) -> None:
+        """Learn when the job ends; from then on this process's own clock counts."""
+        self.ends_at = ends_at
+        self._last_begin = self._clock.monotonic() + _to_begin(ends_at - self._clock.now())
+
+    def inquire(self, submission: str, age: float) -> None:
+        """Find out when the job ends, by way of the rounds to come.
+
+        Parameters
+        ----------
+        submission : str
+            Token of the `slurmband submit` that queued it.
+        age : float
+            Seconds for which the job has been running.
+        """
+        self._submission, self._began = submission, self._clock.monotonic() - age
+
+    def question(self) -> Limits | None:
+        """Return what the next round is to say and to ask."""
+        if self._submission is None:
+            return None
+        return Limits(self._submission, self._clock.monotonic() - self._began, self._answer)
+
+    def heard(self, asked: Limits | None, limit: float | None, *, ask: bool) -> None:
+        """Learn from a round: what the limit is, or that this worker is to ask SLURM."""
+        self._to_ask = self._to_ask or ask
+        if asked is not None and asked.limit is not None:
+            self._submission = None  # it was told, and all is known
+        elif limit:
+            self._submission = None
+            self._learn_limit(limit)
+
+    def ask(self, slurm: Callable[[], float | None]) -> None:
+        """Ask SLURM, if it is this worker that is to; call it from a thread that may wait."""
+        if self._to_ask:
+            self._to_ask = False
+            answer = slurm()
+            if answer:
+                self._learn_limit(answer)
+            self._answer = answer or 0.0
+
+    def _learn_limit(self, limit: float) -> None:
+        age = self._clock.monotonic() - self._began
+        self.learn(self._clock.now() + limit - age)
+
+    def left(self) -> float | None:
+        """Return the seconds that a task may take which begins now; None: any."""
+        if self._last_begin is None:
+            return None
+        return self._last_begin - self._clock.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is to be begun any more."""
+        left = self.left()
+        return left is not None and left <= 0
+
+    def allows(self, seconds: float) -> bool:
+        """Whether what takes so long can be begun now."""
+        left = self.left()
+        return left is None or seconds <= left
+
+
+def _to_begin(left: float) -> float:
+    """Return how much of the time that is left a task may take."""
+    return left - min(KEPT, KEPT_PART * max(left, 0.0))

@@ -1,0 +1,188 @@
+"""Workers know their job's end: they begin what fits, leave when nothing does, stop what overruns."""
+
+import time
+
+import pytest
+
+from tests.integration.band import Band
+
+pytestmark = pytest.mark.integration
+
+ATTEMPTS = (
+    "SELECT t.id, a.outcome, a.reason FROM attempts a JOIN tasks t ON t.key = a.task ORDER BY a.id"
+)
+
+
+def ends_in(seconds: float) -> str:
+    return str(time.time() + seconds)
+
+
+KINDS = """
+import time
+from slurmband import Task
+
+def tasks():
+    yield Task("slow-1", kind="slow", priority=2)
+    yield Task("slow-2", kind="slow", priority=1)
+    for number in range(5):
+        yield Task(f"quick-{number}", kind="quick", dependencies={"slow-1"})
+
+def run(task):
+    time.sleep(4.0 if task.kind == "slow" else 0.05)
+"""
+
+
+def test_what_no_longer_fits_is_left_to_others_and_shorter_tasks_are_done(band: Band) -> None:
+    """After one slow task of 4 s, another one is foreseen to take 8 s at most; 6 s are left."""
+    band.write("flow.py", KINDS)
+
+    first = band.worker("flow.py", SLURM_JOB_END_TIME=ends_in(11), SLURMBAND_IDENTIFIER="first")
+    assert first.wait(60) == 0
+
+    states = {name: row["state"] for name, row in band.tasks().items()}
+    assert states.pop("slow-2") == "ready"
+    assert set(states.values()) == {"completed"}
+    assert "nothing that is ready fits into the" in band.log()
+    assert band.sql("SELECT reason FROM workers") == [("no time left",)]
+
+    band.cli("work", "flow.py", "--quiet")
+    assert band.tasks()["slow-2"]["state"] == "completed"
+    assert band.tasks()["slow-2"]["attempts"] == 1
+
+
+LIMITED = """
+from slurmband import Task
+
+def tasks():
+    yield Task("long", time_limit=3600)
+    yield Task("short", time_limit=1)
+
+def run(task):
+    pass
+"""
+
+
+def test_of_a_new_kind_a_task_is_taken_to_last_as_long_as_it_may(band: Band) -> None:
+    band.write("flow.py", LIMITED)
+
+    band.cli("work", "flow.py", SLURM_JOB_END_TIME=ends_in(600))
+
+    assert band.tasks()["short"]["state"] == "completed"
+    # What is known by now: it is over in no time. So the long one fits, too.
+    assert band.tasks()["long"]["state"] == "completed"
+
+
+def test_who_has_no_time_left_begins_nothing(band: Band) -> None:
+    band.write("flow.py", LIMITED)
+
+    band.cli("work", "flow.py", SLURM_JOB_END_TIME=ends_in(-5))
+
+    assert band.sql(ATTEMPTS) == []
+    assert band.sql("SELECT reason FROM workers") == [("no time left",)]
+
+
+ENDLESS = """
+import signal
+import sys
+import threading
+import time
+from slurmband import Task
+
+def tasks():
+    yield Task("endless", time_limit=0.5)
+    yield Task("other", priority=-1)
+
+def run(task):
+    if task.id == "other":
+        return
+    if "deaf" in sys.argv:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    try:
+        time.sleep(600)
+    except Exception:
+        pass
+"""
+
+
+def test_a_task_that_takes_too_long_is_stopped_and_charged_and_its_worker_goes_on(
+    band: Band,
+) -> None:
+    band.write("flow.py", ENDLESS)
+
+    band.cli("work", "flow.py")
+
+    overrun = ("endless", "killed", "over its time_limit")
+    assert band.sql(ATTEMPTS) == [overrun, overrun, ("other", "completed", None)]
+    assert band.tasks()["endless"]["state"] == "killed"
+    assert band.sql("SELECT overruns, deaths FROM tasks WHERE id = 'endless'") == [(2, 0)]
+    assert len(band.json("workers")) == 1
+    assert "time.sleep(600)" in band.tasks()["endless"]["error"]
+
+
+def test_what_cannot_be_interrupted_is_ended_with_its_worker(band: Band) -> None:
+    band.write("flow.py", ENDLESS)
+
+    deaf = band.start(
+        *("-m", "slurmband", "work", "flow.py", "deaf"),
+        SLURMBAND_RELEASE_AFTER="0.5",
+        SLURMBAND_MAX_TIME_LIMIT_RETRIES="0",
+    )
+
+    assert deaf.wait(60) == -9
+    assert band.sql(ATTEMPTS) == [("endless", "killed", "over its time_limit")]
+    assert band.tasks()["endless"]["state"] == "killed"
+    assert band.sql("SELECT status, reason FROM workers") == [("left", "over its time_limit")]
+
+
+LONG = """
+import time
+from slurmband import Task
+
+def tasks():
+    return [Task("long")]
+
+def run(task):
+    time.sleep(600)
+"""
+
+
+def test_a_job_too_short_for_a_task_is_not_charged_once_and_then_it_is(band: Band) -> None:
+    band.write("flow.py", LONG)
+    submit = ("submit", "--cluster", "local", "--time", "0:05", "--max-time-limit-retries", "0")
+    at_the_wall = {"SLURMBAND_RELEASE_AFTER": "0.5"}
+
+    for state in ("ready", "killed"):
+        band.cli(*submit, "--wait", "flow.py", code=69, **at_the_wall)
+        assert band.tasks()["long"]["state"] == state
+
+    assert band.sql(ATTEMPTS) == [
+        ("long", "released", "time limit"),
+        ("long", "killed", "time limit"),
+    ]
+
+
+def test_an_element_of_this_machine_is_told_its_end(band: Band) -> None:
+    band.write(
+        "flow.py",
+        "import os, json\nfrom slurmband import Task\n"
+        "def tasks(): return [Task('look')]\n"
+        "def run(task): print('END', os.environ['SLURM_JOB_END_TIME'], flush=True)\n",
+    )
+    began = time.time()
+
+    band.cli("submit", "--cluster", "local", "--time=1:00:00", "--wait", "flow.py")
+
+    (row,) = band.json("workers")
+    with open(row["log"], encoding="utf-8") as log:
+        end = float(log.read().partition("END ")[2].split()[0])
+    assert began + 3590 < end < time.time() + 3601
+    assert band.sql("SELECT ends_at FROM workers") == [(end,)]
+
+
+def test_a_time_that_is_none_queues_nothing(band: Band) -> None:
+    band.write("flow.py", LONG)
+
+    refused = band.cli("submit", "--cluster", "local", "--time", "soon", "flow.py", code=64)
+
+    assert "cannot read the time 'soon'" in refused.stderr
+    assert not (band.folder / "slurmband.sqlite").exists()

@@ -1,0 +1,59 @@
+"""What the workers of a real array know of their jobs' end, and what becomes of a task at the end."""
+
+import pytest
+
+from tests.integration.band import Band, wait_for
+from tests.slurm.conftest import slurm
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+
+MANY = """
+import time
+from slurmband import Task
+
+def tasks():
+    return [Task(f"t{n}") for n in range(60)]
+
+def run(task):
+    time.sleep(0.2)
+"""
+
+
+def test_one_worker_asks_for_the_time_limit_and_all_know_when_their_job_ends(
+    cluster: Band,
+) -> None:
+    cluster.write("flow.py", MANY)
+
+    cluster.cli("submit", "--array", "3", "--time", "7", "--wait", "flow.py")
+
+    assert cluster.sql("SELECT time_limit FROM submissions") == [(420.0,)]
+    lasting = cluster.sql("SELECT ends_at - started_at FROM workers")
+    assert len(lasting) == 3
+    assert all(400 < seconds <= 420 for (seconds,) in lasting)
+
+
+LONG = """
+import time
+from slurmband import Task
+
+def tasks():
+    return [Task("long")]
+
+def run(task):
+    time.sleep(600)
+"""
+
+
+def test_a_task_at_the_end_of_its_job_is_handed_back(cluster: Band) -> None:
+    """The shortest limit that SLURM knows is a minute."""
+    cluster.environ["SLURMBAND_RELEASE_AFTER"] = "2"
+    cluster.write("flow.py", LONG)
+    cluster.cli("submit", "--time", "1", "--signal", "B:USR1@1", "flow.py")
+
+    wait_for(
+        lambda: not slurm(cluster, "squeue", "-h").strip(), what="the job is over", seconds=200
+    )
+
+    (task,) = cluster.json("tasks")
+    assert (task["state"], task["reason"]) == ("ready", "time limit")
+    assert cluster.sql("SELECT walls, overruns, deaths FROM tasks") == [(1, 0, 0)]
