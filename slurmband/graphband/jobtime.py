@@ -4,6 +4,7 @@ SLURM tells each job its end, but only since 23.02. Before that, one worker of a
 limit, and the others find it in the database: in the round that they do anyway.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from slurmband.clock import Clock
 #: Seconds that a worker keeps for its last report; of a short job, a part of it.
 KEPT: Final = 30.0
 KEPT_PART: Final = 0.1
+#: Seconds after which a worker in a long task asks by a round of its own, and each time twice as many.
+ASK_AFTER: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,14 @@ class JobTime:
         self._began = 0.0
         self._to_ask = False
         self._answer: float | None = None
+        self._told: float | None = None
+        self._ask_at, self._pause = math.inf, ASK_AFTER
         #: UTC seconds since the epoch; None: not known, or never.
         self.ends_at: float | None = None
 
     def learn(self, ends_at: float) -> None:
         """Learn when the job ends; from then on this process's own clock counts."""
-        self.ends_at = ends_at
+        self.ends_at, self._told = ends_at, None
         self._last_begin = self._clock.monotonic() + _to_begin(ends_at - self._clock.now())
 
     def inquire(self, submission: str, age: float) -> None:
@@ -73,6 +78,7 @@ class JobTime:
             Seconds for which the job has been running.
         """
         self._submission, self._began = submission, self._clock.monotonic() - age
+        self._ask_at, self._pause = self._clock.monotonic() + ASK_AFTER, ASK_AFTER
 
     def question(self) -> Limits | None:
         """Return what the next round is to say and to ask."""
@@ -80,9 +86,35 @@ class JobTime:
             return None
         return Limits(self._submission, self._clock.monotonic() - self._began, self._answer)
 
-    def heard(self, asked: Limits | None, limit: float | None, *, ask: bool) -> None:
-        """Learn from a round: what the limit is, or that this worker is to ask SLURM."""
+    def news(self) -> float | None:
+        """Return the job's end, where the next round is to write it down."""
+        return self.ends_at if self.ends_at != self._told else None
+
+    @property
+    def wants_a_round(self) -> bool:
+        """Whether a round is worth while for this alone, as in a task that takes long."""
+        answered = self._submission is not None and self._answer is not None
+        due = self._submission is not None and self._clock.monotonic() >= self._ask_at
+        return answered or due or self.news() is not None
+
+    def heard(
+        self, asked: Limits | None, told: float | None, limit: float | None, *, ask: bool
+    ) -> None:
+        """Learn from a round: what the limit is, or that this worker is to ask SLURM.
+
+        Parameters
+        ----------
+        asked : Limits or None
+            What the round asked.
+        told : float or None
+            Which end it wrote down.
+        limit : float or None
+            What it found.
+        ask : bool
+        """
         self._to_ask = self._to_ask or ask
+        self._told = told or self._told
+        self._ask_at, self._pause = self._clock.monotonic() + self._pause, 2 * self._pause
         if asked is not None and asked.limit is not None:
             self._submission = None  # it was told, and all is known
         elif limit:

@@ -89,7 +89,6 @@ class Life:
         self.pid = os.getpid()
         self._doubts = 0
         self._number = self._heard = 0
-        self._noted_end: float | None = None
         statements.prepare()
         self.worker = self._join(element)
         self.clerk = self._new_clerk()
@@ -201,7 +200,7 @@ class Life:
         """
         self._number += 1
         asked = time.question() if time else None
-        ends_at = time.ends_at if time and time.ends_at != self._noted_end else None
+        ends_at = time.news() if time else None
         request = Request(
             *(self.worker, self._number, self._heard, reports, wish, keeping),
             left=time.left() if time else None,
@@ -217,9 +216,8 @@ class Life:
                 with suppress(JournalFault):  # it may take what the database does not
                     self.journal.settle()
         self._doubts, self._heard = 0, request.number
-        self._noted_end = ends_at or self._noted_end
         if time:
-            time.heard(asked, found.time_limit, ask=found.ask_slurm)
+            time.heard(asked, ends_at, found.time_limit, ask=found.ask_slurm)
         return found
 
     def _ask(self, request: Request) -> Round:

@@ -357,7 +357,9 @@ class Loop(Generic[T]):
     def _ask_meanwhile(self) -> None:
         """In a task that turns out to be long, report, and hand back what others could do meanwhile."""
         life, held = self._life, self.held
-        if life is None or held is None or not (self._hand or self._hand.reports):
+        if life is None or held is None:
+            return
+        if not (self._hand or self._hand.reports or self._time.wants_a_round):
             return
         if self._clock.monotonic() - self._began < self._pace.longest():
             return

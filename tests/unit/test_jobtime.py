@@ -50,15 +50,16 @@ def test_one_worker_asks_slurm_and_tells_the_others() -> None:
     time.ask(slurm)  # nobody said that it is this worker's turn
     question = time.question()
     assert question == Limits("token", 60.0)
-    time.heard(question, None, ask=True)
+    time.heard(question, None, None, ask=True)
     time.ask(slurm)
     time.ask(slurm)
     assert time.left() == pytest.approx(3600 - 60 - 30)
 
     told = time.question()
     assert told == Limits("token", 60.0, 3600.0)
-    time.heard(told, None, ask=False)
-    assert (time.question(), len(asked)) == (None, 1)
+    assert time.wants_a_round
+    time.heard(told, time.news(), None, ask=False)
+    assert (time.question(), len(asked), time.wants_a_round) == (None, 1, False)
 
 
 def test_what_another_worker_asked_is_learned_from_a_round() -> None:
@@ -70,9 +71,9 @@ def test_what_another_worker_asked_is_learned_from_a_round() -> None:
     question = time.question()
     assert question is not None
     assert question.left(600.0) == pytest.approx(600 - 100 - 30)
-    time.heard(question, 0.0, ask=False)  # somebody is asking
+    time.heard(question, None, 0.0, ask=False)  # somebody is asking
     assert time.left() is None
-    time.heard(question, 600.0, ask=False)
+    time.heard(question, None, 600.0, ask=False)
 
     assert time.left() == pytest.approx(600 - 100 - 30)
     assert time.ends_at == pytest.approx(clock.now() + 500.0)
@@ -82,12 +83,39 @@ def test_what_another_worker_asked_is_learned_from_a_round() -> None:
 def test_where_slurm_does_not_say_there_is_no_end_and_nobody_asks_again() -> None:
     time = JobTime(HandClock())
     time.inquire("token", age=0.0)
-    time.heard(time.question(), None, ask=True)
+    time.heard(time.question(), None, None, ask=True)
 
     time.ask(lambda: None)
 
     told = time.question()
     assert told is not None
     assert told.limit == 0.0
-    time.heard(told, 0.0, ask=False)
+    time.heard(told, None, 0.0, ask=False)
     assert (time.left(), time.question()) == (None, None)
+
+
+def test_an_end_is_written_down_once_for_each_life() -> None:
+    clock = HandClock()
+    time = JobTime(clock)
+
+    for _life in range(2):
+        time.learn(500.0)
+        assert time.wants_a_round
+        assert time.news() == 500.0
+        time.heard(None, 500.0, None, ask=False)
+        assert (time.news(), time.wants_a_round) == (None, False)
+
+
+def test_in_a_long_task_the_question_is_asked_now_and_then_and_ever_more_rarely() -> None:
+    clock = HandClock()
+    time = JobTime(clock)
+    time.inquire("token", age=0.0)
+    due = []
+
+    for second in range(100):
+        if time.wants_a_round:
+            due.append(second)
+            time.heard(time.question(), None, 0.0, ask=False)
+        clock.sleep(1.0)
+
+    assert due == [10, 20, 40, 80]
