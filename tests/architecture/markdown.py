@@ -35,10 +35,10 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(page, tuple(words.split()), text)
 
 
-def python_blocks(*, run: bool = False) -> list[Block]:
-    """Return all blocks of Python, or those marked to be run."""
+def python_blocks(*, marked: str | None = None) -> list[Block]:
+    """Return all blocks of Python, or those marked: "run" as programs, "submit" as workflow files."""
     found = (block for page in PAGES for block in blocks(page) if block.words[:1] == ("python",))
-    return [block for block in found if not run or "run" in block.words]
+    return [block for block in found if marked is None or marked in block.words]
 
 
 def links(page: Path) -> Iterator[str]:

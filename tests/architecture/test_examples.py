@@ -22,7 +22,7 @@ def test_the_workflow_of_the_readme_runs(band: Band) -> None:
     assert (band.folder / "report.txt").read_text().startswith("mean ")
 
 
-@pytest.mark.parametrize("block", markdown.python_blocks(run=True), ids=str)
+@pytest.mark.parametrize("block", markdown.python_blocks(marked="run"), ids=str)
 def test_a_program_of_the_guides_runs(band: Band, block: Block) -> None:
     band.write("program.py", block.text)
 
@@ -39,5 +39,17 @@ def test_a_program_of_the_guides_runs(band: Band, block: Block) -> None:
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
 
 
+@pytest.mark.parametrize("block", markdown.python_blocks(marked="submit"), ids=str)
+def test_a_workflow_file_of_the_guides_runs(band: Band, block: Block) -> None:
+    band.write("workflow.py", block.text)
+
+    band.cli(
+        "submit", "--cluster", "local", "--array", 2, "--time=2:00:00", "--wait", "workflow.py"
+    )
+
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+
+
 def test_there_are_programs_to_run() -> None:
-    assert len(markdown.python_blocks(run=True)) >= 3
+    assert len(markdown.python_blocks(marked="run")) >= 3
+    assert len(markdown.python_blocks(marked="submit")) >= 1
