@@ -331,13 +331,19 @@ class SlurmRefused(EnvironmentFault):
 
     exit_code = 68
 
-    def __init__(self, command: str, returncode: int, stderr: str) -> None:
+    def __init__(
+        self,
+        command: str,
+        returncode: int,
+        stderr: str,
+        *,
+        advice: str = "Nothing was queued. Correct the options and submit again.",
+    ) -> None:
         self.command = command
         self.returncode = returncode
         self.stderr = stderr.strip()
         super().__init__(
-            f"{command} refused (exit code {returncode}): {self.stderr or '(it said nothing)'}. "
-            "Nothing was queued. Correct the options and submit again."
+            f"{command} refused (exit code {returncode}): {self.stderr or '(it said nothing)'}. {advice}"
         )
 
 

@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "reap-dead": "slurmband.cli.reap_dead",
     "retry": "slurmband.cli.retry",
     "cancel": "slurmband.cli.cancel",
+    "stop": "slurmband.cli.stop",
+    "scale": "slurmband.cli.scale",
     "prune": "slurmband.cli.prune",
     "doctor": "slurmband.cli.doctor",
     "templates": "slurmband.cli.templates",

@@ -17,6 +17,13 @@ class WorkerStatus(StrEnum):
     LOST = "lost"  #: judged so, with a reason
 
 
+class Stop(StrEnum):
+    """How soon a person wants a worker to leave; the value is what the database stores."""
+
+    DRAIN = "drain"  #: after the task in hand
+    NOW = "now"  #: handing back the task in hand
+
+
 @dataclass(frozen=True, slots=True)
 class Element:
     """What SLURM says about the place a worker runs in.

@@ -18,6 +18,7 @@ from slurmband.store import (
     membership,
     queries,
     registration,
+    stopping,
     transitions,
 )
 from slurmband.store.claiming import Taker
@@ -101,6 +102,7 @@ class Clerk:
         rounds = done.all(request)
         for of, found in rounds:
             _note_time(tx, of, found)
+            found.stop = stopping.asked(tx, of.worker.key)
         done.freed = self._report(tx, rounds)
         stopped_by = queries.first_ended_badly(tx) if self._stops else None
         for _, found in rounds:
@@ -165,7 +167,7 @@ class Clerk:
         takers = []
         for of, found in rounds:
             limit, left = of.wish.want - of.wish.in_hand, _left(of, found)
-            if left is not None and left <= 0:
+            if found.stop or (left is not None and left <= 0):
                 limit = 0
             elif of.wish.want > 1:
                 limit = of.wish.of(claimable(of.worker.labels), workers)

@@ -4,11 +4,12 @@ import atexit
 import dataclasses
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -17,8 +18,14 @@ from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
 from slurmband.domain.pace import NOTHING, Pace, Wish
 from slurmband.domain.task import Task
-from slurmband.domain.workers import LOCAL_CLUSTER, Element
-from slurmband.errors import BandStopped, SlurmbandError, TimeLimitReached, WorkerLost
+from slurmband.domain.workers import LOCAL_CLUSTER, Element, Stop
+from slurmband.errors import (
+    BandStopped,
+    EnvironmentFault,
+    SlurmbandError,
+    TimeLimitReached,
+    WorkerLost,
+)
 from slurmband.graphband.endings import (
     COMPLETED,
     INTERRUPTED,
@@ -35,15 +42,20 @@ from slurmband.graphband.overruns import Alarm
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
+from slurmband.liveness.notice import Notice
 from slurmband.locks.held import Held
 from slurmband.masks import masked
 from slurmband.processes import age_of_this_process
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.slurm.times import end_of_job, time_limit_of
+from slurmband.store import stopping
 from slurmband.store.database import Store
 
 log = logging.getLogger(__name__)
+
+#: Who asked a worker to leave, where it was no signal.
+BY_A_PERSON: Final = "slurmband stop"
 
 T = TypeVar("T")
 
@@ -93,6 +105,8 @@ class Loop(Generic[T]):
         self._found = Round()
         self._asked = self._taken = self._began = 0.0
         self._producing = False
+        self._stop = Notice(store.layout.stop)
+        self._stop_seen = self._stop.look()
         self._time = JobTime(clock)
         self._alarm = Alarm()
         self._reason = Reason.LEFT
@@ -133,6 +147,8 @@ class Loop(Generic[T]):
                 found = self._ask(life, lookout)
                 if found is None:
                     continue
+                if found.stop:
+                    self.drain.ask(BY_A_PERSON)
                 if self.drain:
                     log.info("worker=%s leaves: %s", life.worker.name, self.drain.asked_by)
                     return None, found
@@ -349,10 +365,28 @@ class Loop(Generic[T]):
         """Do what is due while the task runs, in the lookout's thread."""
         if (life := self._life) is not None:
             life.journal.sync()
+            self._hear_stop(life)
             element = life.worker.element
             if element is not None and element.array_job_id is not None:
                 self._time.ask(partial(time_limit_of, element.array_job_id))
         self._ask_meanwhile()
+
+    def _hear_stop(self, life: Life) -> None:
+        """Learn that a person wants this worker to leave, in the middle of a task."""
+        words = self._stop.look()
+        if words == self._stop_seen:
+            return
+        try:
+            with self._store.read() as tx:
+                how = stopping.asked(tx, life.worker.key)
+        except EnvironmentFault as fault:
+            log.warning("cannot tell whether this worker is to leave: %s", fault)
+            return  # and look again
+        self._stop_seen = words
+        if how is not None:
+            self.drain.ask(BY_A_PERSON)
+        if how is Stop.NOW:
+            os.kill(os.getpid(), signal.SIGTERM)  # as `scancel` does: the guardian sees to it
 
     def _ask_meanwhile(self) -> None:
         """In a task that turns out to be long, report, and hand back what others could do meanwhile."""
@@ -386,12 +420,17 @@ class Loop(Generic[T]):
         reports = self._hand.reports
         self._hand.clear()  # what was not begun goes back with this incarnation
         try:
-            self._tell(life.leave(reports, Reason.DRAINED if self.drain else self._reason))
+            self._tell(life.leave(reports, self._why_it_leaves()))
         finally:
             self.drain.restore()
             atexit.unregister(self._at_exit)
             if self.bar is not None:
                 self.bar.close()
+
+    def _why_it_leaves(self) -> Reason:
+        if self.drain.asked_by == BY_A_PERSON:
+            return Reason.STOPPED
+        return Reason.DRAINED if self.drain else self._reason
 
     def _mourn(self, life: Life, lost: WorkerLost) -> None:
         """Learn that this incarnation was judged lost; the next round begins another."""

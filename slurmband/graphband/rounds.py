@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from slurmband.domain.attempts import Claim, Report
 from slurmband.domain.pace import NOTHING, Wish
-from slurmband.domain.workers import Worker
+from slurmband.domain.workers import Stop, Worker
 from slurmband.errors import GraphError
 from slurmband.graphband.jobtime import Limits
 
@@ -69,6 +69,8 @@ class Round:
         Why this worker must not claim any more: a newer graph than its own was registered.
     producing : bool
         Whether this worker is the one that makes a growing graph grow.
+    stop : Stop or None
+        Whether a person wants this worker to leave.
     no_time : bool
         Whether there is work that this worker could do, if only its job had more time.
     time_limit : float or None
@@ -86,6 +88,7 @@ class Round:
     finished: bool = False
     superseded: GraphError | None = None
     producing: bool = False
+    stop: Stop | None = None
     no_time: bool = False
     time_limit: float | None = None
     ask_slurm: bool = False

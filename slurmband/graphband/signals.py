@@ -32,6 +32,10 @@ class Drain:
     def __bool__(self) -> bool:
         return self.asked_by is not None
 
+    def ask(self, by: str) -> None:
+        """Ask this worker to leave after the task in hand, otherwise than by a signal."""
+        self.asked_by = self.asked_by or by
+
     def listen(self, *, interrupts: bool = False) -> None:
         """Take the signals over, where the program has not done so itself; main thread only.
 

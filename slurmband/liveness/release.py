@@ -12,7 +12,7 @@ from slurmband.errors import WorkerLost
 from slurmband.liveness import journal
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.notice import telling
-from slurmband.store import membership, queries
+from slurmband.store import membership, queries, stopping
 from slurmband.store.database import Store
 
 #: Seconds to wait for the database: SLURM kills soon.
@@ -30,6 +30,8 @@ def release(database: str, worker: int, overdue: int | None = None) -> None:
         with telling(store) as tx:
             who = queries.worker_by_key(tx, worker)
             reason = _reason(queries.end_of(tx, worker), now)
+            if stopping.asked(tx, worker):
+                reason = Reason.STOPPED
             endings = {attempt: Ending(Outcome.RELEASED, reason) for attempt in begun}
             if overdue is not None:
                 reason, endings[overdue] = Reason.OVERRUN, Ending(Outcome.KILLED, Reason.OVERRUN)

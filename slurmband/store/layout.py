@@ -84,6 +84,11 @@ class Layout:
         return self.folder / "duty"
 
     @property
+    def stop(self) -> Path:
+        """The file that changes when a person asks workers to leave."""
+        return self.folder / "stop"
+
+    @property
     def snapshot(self) -> Path:
         """The file that says how far the band is, for who reads without a lock."""
         return self.folder / "snapshot.json"
@@ -148,7 +153,7 @@ class Layout:
         for folder in (self.folder, self.locks, self.beats, self.journals, self.logs):
             _make_folder(folder)
         _make_folder(self.submissions)
-        for file in (self.notice, self.duty):
+        for file in (self.notice, self.duty, self.stop):
             file.touch()
 
 

@@ -28,7 +28,7 @@ from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArray
 from slurmband.slurm.limits import max_array_size
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.slurm.times import seconds
-from slurmband.store import growth, intents, queries, registration
+from slurmband.store import growth, intents, queries, registration, stopping
 from slurmband.store.database import Store, Transaction
 from slurmband.store.registration import Registered
 from slurmband.submission.request import Cluster, Request, new_token
@@ -124,6 +124,7 @@ class Submitter:
         token = new_token()
         script = request.script(token)
         with self.store.transaction() as tx:
+            stopping.go_on(tx)
             submission = self._intend(tx, request, array, token, script)
             if request.cluster is Cluster.LOCAL:
                 numbered = intents.number_locally(tx, submission, array.indices)

@@ -1,0 +1,103 @@
+"""A person lets workers leave: after the task in hand, or at once; all of them, or some."""
+
+import json
+
+import pytest
+
+from tests.integration.band import Band, busy_workers, wait_for
+
+pytestmark = pytest.mark.integration
+
+FLOW = """
+import sys
+import time
+from pathlib import Path
+from slurmband import Task
+
+def tasks():
+    return [Task(f"t{n}") for n in range(6)]
+
+def run(task):
+    while not Path("go").exists():
+        time.sleep(0.05)
+"""
+
+
+def begin(band: Band, workers: int, **environ: str) -> None:
+    band.write("flow.py", FLOW)
+    for number in range(workers):
+        band.worker("flow.py", SLURMBAND_IDENTIFIER=f"w{number}", **environ)
+    wait_for(lambda: busy_workers(band, workers), what="the workers are busy")
+
+
+def reasons(band: Band) -> dict[str, str]:
+    return {row["worker"]: row["reason"] for row in band.json("workers")}
+
+
+def test_all_leave_after_the_task_in_hand_and_new_ones_at_once(band: Band) -> None:
+    begin(band, 2)
+
+    said = band.cli("stop").stdout
+    assert "2 workers asked to leave after the task in hand" in said
+    late = band.worker("flow.py", SLURMBAND_IDENTIFIER="late")
+    assert late.wait(60) == 0
+    (band.folder / "go").touch()
+    for process in band.started:
+        assert process.wait(60) == 0
+
+    assert reasons(band) == dict.fromkeys(["w0", "w1", "late"], "stopped")
+    states = [row["state"] for row in band.json("tasks")]
+    assert sorted(states) == ["completed"] * 2 + ["ready"] * 4
+
+    band.cli("submit", "--cluster", "local", "--wait", "flow.py")
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+
+
+def test_only_those_named_leave(band: Band) -> None:
+    begin(band, 2)
+
+    told = json.loads(band.cli("stop", "w0", "--json").stdout)
+    assert told == {"how": "drain", "workers": ["w0"]}
+    (band.folder / "go").touch()
+    for process in band.started:
+        assert process.wait(60) == 0
+
+    assert reasons(band) == {"w0": "stopped", "w1": "left"}
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+
+
+def test_now_hands_back_the_task_in_hand(band: Band) -> None:
+    begin(band, 1, SLURMBAND_RELEASE_AFTER="0.5")
+
+    band.cli("stop", "--now")
+    assert band.started[0].wait(60) == -9  # it did not listen
+
+    assert reasons(band) == {"w0": "stopped"}
+    assert {row["state"] for row in band.json("tasks")} == {"ready"}
+    assert band.sql("SELECT outcome, reason FROM attempts") == [("released", "stopped")]
+
+
+def test_who_waits_for_work_leaves_as_well(band: Band) -> None:
+    begin(band, 1)
+    band.write("flow.py", FLOW.replace("range(6)", "range(1)"))
+    other = Band(band.folder / "other", band.environ)
+    other.folder.mkdir()
+    other.write("flow.py", FLOW.replace("range(6)", "range(1)"))
+    for name in ("busy", "idle"):
+        band.started.append(other.worker("flow.py", SLURMBAND_IDENTIFIER=name))
+    wait_for(lambda: len(other.json("workers")) == 2, what="both have joined")
+    wait_for(lambda: busy_workers(other, 1), what="one is busy")
+    idle = next(row["worker"] for row in other.json("workers") if not row["tasks"])
+
+    other.cli("stop", idle)
+
+    wait_for(lambda: reasons(other)[idle] == "stopped", what="the idle one left")
+    other.stop_all()
+
+
+def test_who_is_not_there_cannot_be_stopped(band: Band) -> None:
+    band.write("flow.py", FLOW)
+    (band.folder / "go").touch()
+    band.cli("work", "flow.py")
+
+    band.cli("stop", "nobody", code=64)
