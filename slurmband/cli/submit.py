@@ -124,6 +124,16 @@ def submit(
             help="How to reach a new database; found from the file system.",
         ),
     ] = None,
+    until_done: Annotated[
+        bool,
+        typer.Option(
+            "--until-done",
+            help="Queue the same array again when its time is over and work is left.",
+        ),
+    ] = False,
+    max_submissions: Annotated[
+        int, typer.Option(min=1, metavar="N", help="With --until-done: so many arrays in all.")
+    ] = 10,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the script and sbatch's call; queue nothing.")
     ] = False,
@@ -173,6 +183,7 @@ def submit(
         template=templates.find(template),
         directory=Path.cwd(),
         workers_per_element=workers_per_element,
+        max_submissions=max_submissions if until_done else None,
         options=_carried(line),
     )
     request.script("checked-early")  # a bad template is found before anything is written

@@ -14,6 +14,8 @@ from slurmband.clock import Clock
 #: Seconds that a worker keeps for its last report; of a short job, a part of it.
 KEPT: Final = 30.0
 KEPT_PART: Final = 0.1
+#: Seconds before the time to begin nothing any more: a signal that comes later is for that.
+NEAR: Final = 60.0
 #: Seconds after which a worker in a long task asks by a round of its own, and each time twice as many.
 ASK_AFTER: Final = 10.0
 
@@ -145,6 +147,12 @@ class JobTime:
         """Whether nothing is to be begun any more."""
         left = self.left()
         return left is not None and left <= 0
+
+    @property
+    def is_nearly_over(self) -> bool:
+        """Whether a signal that comes now is for the end of the job."""
+        left = self.left()
+        return left is not None and left <= NEAR
 
     def allows(self, seconds: float) -> bool:
         """Whether what takes so long can be begun now."""

@@ -42,6 +42,7 @@ from slurmband.graphband.overruns import Alarm
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
+from slurmband.liveness.continuing import continue_array
 from slurmband.liveness.notice import Notice
 from slurmband.locks.held import Held
 from slurmband.masks import masked
@@ -56,6 +57,8 @@ log = logging.getLogger(__name__)
 
 #: Who asked a worker to leave, where it was no signal.
 BY_A_PERSON: Final = "slurmband stop"
+#: What SLURM sends some time before the end of a job (``--signal``).
+WARNING: Final = signal.SIGUSR1.name
 
 T = TypeVar("T")
 
@@ -420,7 +423,9 @@ class Loop(Generic[T]):
         reports = self._hand.reports
         self._hand.clear()  # what was not begun goes back with this incarnation
         try:
-            self._tell(life.leave(reports, self._why_it_leaves()))
+            reason = self._why_it_leaves()
+            self._tell(life.leave(reports, reason))
+            continue_array(str(self._store.layout.database), life.worker.key, reason)
         finally:
             self.drain.restore()
             atexit.unregister(self._at_exit)
@@ -430,6 +435,8 @@ class Loop(Generic[T]):
     def _why_it_leaves(self) -> Reason:
         if self.drain.asked_by == BY_A_PERSON:
             return Reason.STOPPED
+        if self.drain and (self.drain.asked_by == WARNING or self._time.is_nearly_over):
+            return Reason.NO_TIME
         return Reason.DRAINED if self.drain else self._reason
 
     def _mourn(self, life: Life, lost: WorkerLost) -> None:

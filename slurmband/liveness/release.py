@@ -11,6 +11,7 @@ from slurmband.domain.attempts import Ending, Outcome, Reason
 from slurmband.errors import WorkerLost
 from slurmband.liveness import journal
 from slurmband.liveness.beats import Beats
+from slurmband.liveness.continuing import continue_array
 from slurmband.liveness.notice import telling
 from slurmband.store import membership, queries, stopping
 from slurmband.store.database import Store
@@ -39,6 +40,8 @@ def release(database: str, worker: int, overdue: int | None = None) -> None:
     except WorkerLost:
         return
     Beats(store.layout.beats).end(worker)
+    store.close()
+    continue_array(database, worker, reason)
 
 
 def _reason(ends_at: float | None, now: float) -> Reason:

@@ -135,6 +135,14 @@ class SlurmQueue:
                 return int(job)
         return None
 
+    def has_pending(self, array: int) -> bool:
+        """Whether any element of an array is pending; True if it cannot be told."""
+        try:
+            reply = self._run(["squeue", "-h", "-r", "-t", "PENDING", "-j", str(array), "-o", "%T"])
+        except SlurmMissing:
+            return True
+        return reply.returncode != 0 or bool(reply.stdout.strip())
+
     def is_queued(self, array: int) -> bool:
         """Whether any element of an array is pending or running; True if it cannot be told."""
         try:

@@ -20,7 +20,9 @@ def intend(
     command: Sequence[str],
     directory: str,
     script: str,
+    options: Sequence[str] = (),
     log: str | None,
+    most: int | None = None,
     now: float,
 ) -> int:
     """Write down that an array is about to be queued; return the submission's id."""
@@ -33,6 +35,8 @@ def intend(
             command=json.dumps(list(command)),
             directory=directory,
             script=script,
+            options=json.dumps(list(options)),
+            max_submissions=most,
             log=log,
             created_at=now,
         )

@@ -10,7 +10,7 @@ from typing import Final
 
 from slurmband.domain.budgets import NAMES
 from slurmband.slurm.arrays import ArraySpec
-from slurmband.slurm.environment import SUBMISSION, WORKERS_PER_ELEMENT
+from slurmband.slurm.environment import SUBMISSION, UNTIL_DONE, WORKERS_PER_ELEMENT
 from slurmband.slurm.options import CommandLine
 from slurmband.slurm.templates import Template, render, worker_lines
 from slurmband.store.layout import Layout
@@ -54,6 +54,8 @@ class Request:
     directory : Path
         Where the workers run.
     workers_per_element : int
+    max_submissions : int or None
+        The array continues itself, until there were so many; None: it does not.
     options : mapping of str to str
         ``SLURMBAND_…`` variables for the workers.
     python : str
@@ -67,6 +69,7 @@ class Request:
     template: Template
     directory: Path
     workers_per_element: int = 1
+    max_submissions: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
 
@@ -94,6 +97,8 @@ class Request:
             "SLURMBAND_PYTHON": self.python,
             **self.options,
         }
+        if self.max_submissions is not None:
+            variables[UNTIL_DONE] = "1"
         under_srun = self.cluster is Cluster.SLURM and self.workers_per_element > 1
         if self.cluster is Cluster.SLURM:  # also where it is 1: another job's may be inherited
             variables[WORKERS_PER_ELEMENT] = str(self.workers_per_element)

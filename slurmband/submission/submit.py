@@ -13,7 +13,6 @@ from typing import Any
 
 from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import Graph
-from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.errors import (
     EnvironmentFault,
     GraphReplaced,
@@ -27,11 +26,12 @@ from slurmband.slurm.arrays import ArraySpec, parse, split
 from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArrayExecutor
 from slurmband.slurm.limits import max_array_size
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.slurm.times import seconds
-from slurmband.store import growth, intents, queries, registration, stopping
-from slurmband.store.database import Store, Transaction
+from slurmband.store import chains, growth, intents, queries, registration, stopping
+from slurmband.store.chains import Link
+from slurmband.store.database import Store
 from slurmband.store.registration import Registered
-from slurmband.submission.request import Cluster, Request, new_token
+from slurmband.submission.order import Order
+from slurmband.submission.request import Cluster, Request
 
 #: How often, and after how many seconds, an array is looked up whose reply was lost.
 LOOK_UPS = (1.0, 2.0, 4.0)
@@ -92,7 +92,8 @@ class Submitter:
         if found:
             return found
         limit = max_array_size() if request.cluster is Cluster.SLURM else None
-        return [self._queue(request, part) for part in split(request.array, max_array_size=limit)]
+        orders = [Order.of(request, p) for p in split(request.array, max_array_size=limit)]
+        return [self.queue_order(order, most=request.max_submissions) for order in orders]
 
     def look_up_lost(self, request: Request) -> list[Queued]:
         """Settle earlier submissions whose reply is missing; return those found for this command."""
@@ -120,39 +121,56 @@ class Submitter:
                     intents.not_queued(tx, row["id"], "refused", "SLURM never saw it")
         return found
 
-    def _queue(self, request: Request, array: ArraySpec) -> Queued:
-        token = new_token()
-        script = request.script(token)
-        with self.store.transaction() as tx:
-            stopping.go_on(tx)
-            submission = self._intend(tx, request, array, token, script)
-            if request.cluster is Cluster.LOCAL:
-                numbered = intents.number_locally(tx, submission, array.indices)
-        if request.cluster is Cluster.LOCAL:
-            return self._start_locally(request, array, numbered, token, script)
-        return self._call_sbatch(request, array, submission, token, script)
+    def queue_order(
+        self, order: Order, *, most: int | None = None, follows: Link | None = None
+    ) -> Queued:
+        """Write an order down, queue it, and write its id down.
 
-    def _intend(
-        self, tx: Transaction, request: Request, array: ArraySpec, token: str, script: str
-    ) -> int:
-        return intents.intend(
-            tx,
-            token,
-            cluster=LOCAL_CLUSTER if request.cluster is Cluster.LOCAL else request.cluster,
-            array=f"{array}" if len(array) > 1 else f"{array.indices[0]}-{array.indices[0]}",
-            command=request.worker_command,
-            directory=str(request.directory),
-            script=script,
-            log=request.log,
-            now=self.now(),
+        Parameters
+        ----------
+        order : Order
+        most : int, optional
+            The array continues itself, until there were so many of them.
+        follows : Link, optional
+            What it continues.
+
+        Raises
+        ------
+        RaceLost
+            If another process has continued that, or the workers are to stop.
+        """
+        with self.store.transaction() as tx:
+            submission = intents.intend(tx, order.token, most=most, **self._described(order))
+            if follows is None:
+                stopping.go_on(tx)
+            else:
+                chains.follow(tx, submission, follows)
+            if order.is_local:
+                numbered = intents.number_locally(tx, submission, order.array.indices)
+        return (
+            self._start_locally(order, numbered)
+            if order.is_local
+            else self._call(order, submission)
         )
 
-    def _call_sbatch(
-        self, request: Request, array: ArraySpec, submission: int, token: str, script: str
-    ) -> Queued:
-        options = request.sbatch_options(array, token)
+    def _described(self, order: Order) -> dict[str, Any]:
+        return {
+            "cluster": order.cluster,
+            "array": order.array_text,
+            "command": order.command,
+            "directory": order.directory,
+            "script": order.script,
+            "options": order.options,
+            "log": order.log,
+            "now": self.now(),
+        }
+
+    def _call(self, order: Order, submission: int) -> Queued:
+        """Call sbatch."""
         try:
-            executor = SlurmArrayExecutor(self.store.layout.submissions, script, options, token)
+            executor = SlurmArrayExecutor(
+                self.store.layout.submissions, order.script, list(order.options), order.token
+            )
             handle = executor.queue()
             array_job_id = int(handle.job_id)
         except (SlurmRefused, SlurmMissing) as error:
@@ -160,14 +178,14 @@ class Submitter:
                 intents.not_queued(tx, submission, "refused", str(error))
             raise
         except SubmissionUnknown as error:
-            found = self._find_patiently(token)
+            found = self._find_patiently(order.token)
             if found is None:
                 with self.store.transaction() as tx:
                     intents.not_queued(tx, submission, "unknown", str(error.__cause__ or error))
                 raise
             handle, array_job_id = None, found
-        self._write_id(submission, array_job_id, array)
-        return Queued(array_job_id, array, handle)
+        self._write_id(submission, array_job_id, order.array)
+        return Queued(array_job_id, order.array, handle)
 
     def _write_id(self, submission: int, array_job_id: int, array: ArraySpec) -> None:
         with self.store.transaction() as tx:
@@ -186,23 +204,21 @@ class Submitter:
             return self.queue.array_with_comment(token)
         return None
 
-    def _start_locally(
-        self, request: Request, array: ArraySpec, numbered: dict[int, int], token: str, script: str
-    ) -> Queued:
-        file = self.store.layout.submissions / f"{token}.sh"
-        file.write_text(script)
+    def _start_locally(self, order: Order, numbered: dict[int, int]) -> Queued:
+        file = self.store.layout.submissions / f"{order.token}.sh"
+        file.write_text(order.script)
         job = LocalArray(
             array_job_id=min(numbered.values()),
             elements=numbered,
-            throttle=array.throttle,
-            workers_per_element=request.workers_per_element,
+            throttle=order.array.throttle,
+            workers_per_element=order.workers_per_element,
             script=str(file),
-            directory=str(request.directory),
-            log=request.log,
-            time_limit=seconds(request.line.sbatch_value("time") or ""),
+            directory=order.directory,
+            log=order.log or "",
+            time_limit=order.time_limit,
         )
         handle = LocalArrayExecutor(self.store.layout.submissions, job).queue()
-        return Queued(job.array_job_id, array, handle, local=True)
+        return Queued(job.array_job_id, order.array, handle, local=True)
 
 
 def check_cluster(cluster: Cluster) -> None:

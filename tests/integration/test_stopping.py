@@ -78,21 +78,16 @@ def test_now_hands_back_the_task_in_hand(band: Band) -> None:
 
 
 def test_who_waits_for_work_leaves_as_well(band: Band) -> None:
-    begin(band, 1)
     band.write("flow.py", FLOW.replace("range(6)", "range(1)"))
-    other = Band(band.folder / "other", band.environ)
-    other.folder.mkdir()
-    other.write("flow.py", FLOW.replace("range(6)", "range(1)"))
     for name in ("busy", "idle"):
-        band.started.append(other.worker("flow.py", SLURMBAND_IDENTIFIER=name))
-    wait_for(lambda: len(other.json("workers")) == 2, what="both have joined")
-    wait_for(lambda: busy_workers(other, 1), what="one is busy")
-    idle = next(row["worker"] for row in other.json("workers") if not row["tasks"])
+        band.worker("flow.py", SLURMBAND_IDENTIFIER=name)
+    wait_for(lambda: len(band.json("workers")) == 2, what="both have joined")
+    wait_for(lambda: busy_workers(band, 1), what="one is busy")
+    idle = next(row["worker"] for row in band.json("workers") if not row["tasks"])
 
-    other.cli("stop", idle)
+    band.cli("stop", idle)
 
-    wait_for(lambda: reasons(other)[idle] == "stopped", what="the idle one left")
-    other.stop_all()
+    wait_for(lambda: reasons(band)[idle] == "stopped", what="the idle one left")
 
 
 def test_who_is_not_there_cannot_be_stopped(band: Band) -> None:

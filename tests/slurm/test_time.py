@@ -57,3 +57,41 @@ def test_a_task_at_the_end_of_its_job_is_handed_back(cluster: Band) -> None:
     (task,) = cluster.json("tasks")
     assert (task["state"], task["reason"]) == ("ready", "time limit")
     assert cluster.sql("SELECT walls, overruns, deaths FROM tasks") == [(1, 0, 0)]
+
+
+SHORT = """
+import time
+from slurmband import Task
+
+def tasks():
+    return [Task(f"t{n}") for n in range(12)]
+
+def run(task):
+    time.sleep(8)
+"""
+
+
+def test_an_array_queues_its_successor_from_a_compute_node(cluster: Band) -> None:
+    """A minute, twice: the second array does what the first one had no time for."""
+    cluster.write("flow.py", SHORT)
+
+    cluster.cli("submit", "--time", "1", "--until-done", "--signal", "B:USR1@1", "flow.py")
+    wait_for(
+        lambda: {row["state"] for row in cluster.json("tasks")} == {"completed"},
+        what="all is done",
+        seconds=250,
+    )
+
+    rows = cluster.sql("SELECT id, follows, status FROM submissions")
+    assert len(rows) > 1
+    assert rows == [(n, n - 1 if n > 1 else None, "queued") for n in range(1, len(rows) + 1)]
+
+
+def test_the_throttle_of_a_running_array_is_changed(cluster: Band) -> None:
+    cluster.write("flow.py", LONG)
+    (job,) = cluster.cli("submit", "--array", "4%1", "--parsable", "flow.py").stdout.split()
+
+    cluster.cli("scale", job, "3")
+
+    assert "ArrayTaskThrottle=3" in slurm(cluster, "scontrol", "show", "job", job)
+    cluster.cli("scale", "99999999", "3", code=68)

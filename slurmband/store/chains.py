@@ -1,0 +1,113 @@
+"""Submissions that continue one another (``--until-done``), as far as the database knows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from slurmband.domain.attempts import Outcome
+from slurmband.domain.states import ACTIVE
+from slurmband.domain.workers import WorkerStatus
+from slurmband.errors import RaceLost
+from slurmband.store import queries
+from slurmband.store.database import Transaction
+from slurmband.store.schema import attempts, elements, submissions, workers, workflows
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One submission of a chain, when a worker of it has left.
+
+    Parameters
+    ----------
+    row : dict
+        The submission.
+    length : int
+        How many submissions the chain has, up to this one.
+    most : int
+        How many it may have.
+    others : int
+        Its workers that are still alive.
+    unseen : int
+        Its elements in which no worker has shown up.
+    completed : int
+        Tasks that its workers completed.
+    work_left : bool
+    stopped : bool
+        Whether a person asked the workers to leave.
+    """
+
+    row: dict[str, Any]
+    length: int
+    most: int
+    others: int
+    unseen: int
+    completed: int
+    work_left: bool
+    stopped: bool
+
+
+def link_of(tx: Transaction, worker: int) -> Link | None:
+    """Return the submission that a worker belongs to; None where that does not continue itself."""
+    array = select(workers.c.array_job_id).where(workers.c.key == worker).scalar_subquery()
+    found = tx.connection.execute(
+        select(submissions).where(
+            submissions.c.array_job_id == array, submissions.c.max_submissions.is_not(None)
+        )
+    ).mappings()
+    row = next((dict(row) for row in found), None)
+    if row is None:
+        return None
+    own = workers.c.array_job_id == row["array_job_id"]
+    seen = select(workers.c.array_task_id).where(own)
+    count = select(func.count())
+    alive = count.select_from(workers).where(own, workers.c.status == WorkerStatus.ALIVE)
+    unseen = count.select_from(elements).where(
+        elements.c.submission == row["id"], elements.c.array_task_id.not_in(seen)
+    )
+    completed = (
+        count.select_from(attempts)
+        .join(workers, workers.c.key == attempts.c.worker)
+        .where(own, attempts.c.outcome == Outcome.COMPLETED)
+    )
+    counts = queries.counts(tx)
+    return Link(
+        row=row,
+        length=_length(tx, row),
+        most=row["max_submissions"],
+        others=tx.connection.execute(alive).scalar_one(),
+        unseen=tx.connection.execute(unseen).scalar_one(),
+        completed=tx.connection.execute(completed).scalar_one(),
+        work_left=any(counts[state] for state in ACTIVE),
+        stopped=tx.connection.execute(select(workflows.c.stop)).scalar_one() is not None,
+    )
+
+
+def _length(tx: Transaction, row: dict[str, Any]) -> int:
+    """Count a submission and those that it continues."""
+    length, before = 1, row["follows"]
+    while before is not None:
+        query = select(submissions.c.follows).where(submissions.c.id == before)
+        length, before = length + 1, tx.connection.execute(query).scalar_one()
+    return length
+
+
+def follow(tx: Transaction, submission: int, link: Link) -> None:
+    """Make a submission the one that continues another.
+
+    Raises
+    ------
+    RaceLost
+        If that has been continued, or the workers were asked to stop. Nothing has been written.
+    """
+    if tx.connection.execute(select(workflows.c.stop)).scalar_one() is not None:
+        raise RaceLost("the workers were asked to stop meanwhile")
+    try:
+        tx.connection.execute(
+            update(submissions)
+            .where(submissions.c.id == submission)
+            .values(follows=link.row["id"], max_submissions=link.most)
+        )
+    except IntegrityError as error:
+        raise RaceLost(f"submission {link.row['id']} was continued meanwhile") from error

@@ -1,0 +1,101 @@
+"""Arrays that continue themselves: the last worker that leaves for lack of time queues the next one.
+
+That worker runs this once it has left: ``python -m slurmband.submission.continuation DATABASE WORKER``.
+Several may do so at the same moment: a submission is continued once, the database sees to that.
+"""
+
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+from slurmband.clock import SystemClock
+from slurmband.domain.workers import LOCAL_CLUSTER
+from slurmband.errors import RaceLost, SlurmbandError
+from slurmband.slurm.queue import SlurmQueue
+from slurmband.store import chains
+from slurmband.store.chains import Link
+from slurmband.store.database import Store
+from slurmband.submission.order import Order
+from slurmband.submission.submit import Submitter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """One worker's attempt to continue the array it was in.
+
+    Parameters
+    ----------
+    submitter : Submitter
+    queue : SlurmQueue
+        Says whether elements are still pending.
+    """
+
+    submitter: Submitter
+    queue: SlurmQueue
+
+    def go_on(self, worker: int) -> str:
+        """Queue the next array if this was the last worker of its own; say what was done, and why.
+
+        Parameters
+        ----------
+        worker : int
+            Key of an incarnation that has left.
+        """
+        store = self.submitter.store
+        with store.read() as tx:
+            link = chains.link_of(tx, worker)
+            why_not = "it was not submitted so" if link is None else refusal(link)
+        if link is None or why_not is not None:
+            return f"not continued: {why_not}"
+        if link.unseen and self._is_pending(link):
+            return "not continued: elements of it are still pending"
+        order = Order.again(link.row)
+        try:
+            queued = self.submitter.queue_order(order, follows=link)
+        except RaceLost:
+            return "continued by another worker"
+        return f"continued as array {queued.array_job_id}, {link.length + 1} of {link.most}"
+
+    def _is_pending(self, link: Link) -> bool:
+        if link.row["cluster"] == LOCAL_CLUSTER:
+            return True  # nobody can take them out of that queue
+        return self.queue.has_pending(link.row["array_job_id"])
+
+
+def refusal(link: Link) -> str | None:
+    """Say why an array is not to be continued (yet); None if it is."""
+    if link.stopped:
+        return "`slurmband stop` was said"
+    if not link.work_left:
+        return "no work is left"
+    if link.others:
+        return f"{link.others} of its workers are still there"
+    if link.length >= link.most:
+        return f"{link.most} submissions were all it may have (--max-submissions)"
+    if not link.completed:
+        return "none of its workers completed anything, so that the next would not either"
+    return None
+
+
+def main(database: str, worker: int) -> None:
+    """Continue a worker's array, and log what came of it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
+        del os.environ[name]  # of this job: sbatch would hand them on to the next one
+    store = Store(database)
+    queue = SlurmQueue(monotonic=time.monotonic)
+    submitter = Submitter(store, queue, SystemClock().now, time.sleep)
+    try:
+        log.info("this array is %s", Continuation(submitter, queue).go_on(worker))
+    except SlurmbandError as error:
+        log.warning("this array could not be continued: %s", error)
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,84 @@
+"""An array that continues itself: the last worker that leaves for lack of time queues the next one."""
+
+import pytest
+
+from tests.integration.band import Band, wait_for
+
+pytestmark = pytest.mark.integration
+
+FLOW = """
+import sys
+import time
+from slurmband import Task
+
+def tasks():
+    return [Task(f"t{n}") for n in range(8)]
+
+def run(task):
+    time.sleep(float(sys.argv[1]))
+"""
+SUBMIT = ("submit", "--cluster", "local", "--array", 2, "--until-done")
+
+
+def chain(band: Band) -> list[tuple[int, int | None]]:
+    return band.sql("SELECT id, follows FROM submissions ORDER BY id")
+
+
+def said(band: Band) -> str:
+    logs = (band.folder / "slurmband.sqlite.d" / "logs").glob("*.out")
+    return "".join(log.read_text() for log in sorted(logs))
+
+
+def is_over(band: Band) -> bool:
+    rows = band.json("workers")
+    return bool(rows) and all(row["state"] != "alive" for row in rows)
+
+
+def test_an_array_goes_on_until_all_is_done(band: Band) -> None:
+    band.write("flow.py", FLOW)
+
+    band.cli(*SUBMIT, "--time=0:09", "flow.py", "2.0")
+    wait_for(
+        lambda: {row["state"] for row in band.json("tasks")} == {"completed"},
+        what="all is done",
+        seconds=90,
+    )
+
+    wait_for(lambda: is_over(band), what="the last workers have left")
+    found = chain(band)
+    assert len(found) > 1
+    assert found == [(n, n - 1 if n > 1 else None) for n in range(1, len(found) + 1)]
+    assert "continued as array" in said(band)
+    assert {row["attempts"] for row in band.json("tasks")} <= {1, 2}
+
+
+def test_no_more_arrays_than_allowed(band: Band) -> None:
+    band.write("flow.py", FLOW)
+
+    band.cli(*SUBMIT, "--max-submissions", 2, "--time=0:06", "flow.py", "2.0")
+    wait_for(lambda: "were all it may have" in said(band), what="the cap is reached", seconds=90)
+
+    assert chain(band) == [(1, None), (2, 1)]
+
+
+def test_what_gets_nowhere_is_not_continued(band: Band) -> None:
+    band.write("flow.py", FLOW)
+
+    band.cli(*SUBMIT, "--time=0:05", "flow.py", "600", SLURMBAND_RELEASE_AFTER="0.5")
+    wait_for(lambda: "completed anything" in said(band), what="it is not continued", seconds=90)
+
+    assert chain(band) == [(1, None)]
+
+
+def test_a_stop_ends_the_chain(band: Band) -> None:
+    band.write("flow.py", FLOW)
+    band.cli(*SUBMIT, "--time=0:20", "flow.py", "0.5")
+    wait_for(
+        lambda: any(row["state"] == "completed" for row in band.json("tasks")), what="it began"
+    )
+
+    band.cli("stop")
+    wait_for(lambda: is_over(band), what="all have left")
+
+    assert chain(band) == [(1, None)]
+    assert {row["reason"] for row in band.json("workers")} == {"stopped"}

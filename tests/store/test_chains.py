@@ -1,0 +1,152 @@
+"""Submissions that continue one another: once each, and only while there is work that gets somewhere."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slurmband.domain.workers import Stop
+from slurmband.errors import RaceLost
+from slurmband.store import chains, intents, stopping
+from slurmband.store.chains import Link
+from slurmband.submission.continuation import refusal
+from tests.store.builders import Bench, element, task
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def graph(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"))
+
+
+def queue(bench: Bench, token: str, array: int, *, most: int | None = 3) -> int:
+    with bench.store.transaction() as tx:
+        submission = intents.intend(
+            tx,
+            token,
+            cluster="thunder",
+            array="0-1",
+            command=["slurmband", "work"],
+            directory="/home",
+            script="#!/bin/sh",
+            log=None,
+            most=most,
+            now=5.0,
+        )
+        intents.queued(tx, submission, array, [0, 1])
+    return submission
+
+
+def link(bench: Bench, worker: int) -> Link:
+    with bench.store.read() as tx:
+        found = chains.link_of(tx, worker)
+    assert found is not None
+    return found
+
+
+def follow(bench: Bench, submission: int, before: Link) -> None:
+    with bench.store.transaction() as tx:
+        chains.follow(tx, submission, before)
+
+
+def test_what_is_known_when_a_worker_has_left(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice, bob = (bench.arrive(element(array_task_id=i, job_id=40 + i)) for i in (0, 1))
+    bench.close(bench.claim(alice))
+    bench.leave(alice)
+
+    assert (link(bench, alice.key).others, link(bench, alice.key).unseen) == (1, 0)
+    bench.leave(bob)
+    found = link(bench, alice.key)
+    assert (found.others, found.completed, found.work_left) == (0, 1, True)
+    assert (found.length, found.most, found.stopped) == (1, 3, False)
+    assert refusal(found) is None
+
+
+def test_elements_that_nobody_has_seen_are_counted(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=1, job_id=41))
+
+    assert link(bench, alice.key).unseen == 1
+
+
+def test_an_array_that_was_not_submitted_so_is_not_continued(bench: Bench) -> None:
+    queue(bench, "t1", 36, most=None)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+
+    with bench.store.read() as tx:
+        assert chains.link_of(tx, alice.key) is None
+        assert chains.link_of(tx, bench.worker("by hand").key) is None
+
+
+def test_each_submission_is_continued_once(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+    before = link(bench, alice.key)
+    follow(bench, queue(bench, "t2", 37, most=None), before)
+
+    with pytest.raises(RaceLost, match="continued meanwhile"):
+        follow(bench, queue(bench, "t3", 38, most=None), before)
+
+    rows = bench.rows("SELECT token, follows, max_submissions FROM submissions ORDER BY id")
+    assert rows == [("t1", None, 3), ("t2", 1, 3), ("t3", None, None)]
+
+
+def test_a_chain_is_counted_from_its_first_submission(bench: Bench) -> None:
+    for number in (1, 2, 3):
+        submission = queue(bench, f"t{number}", 35 + number)
+        if number > 1:
+            follow(bench, submission, link(bench, bench.rows("SELECT max(key) FROM workers")[0][0]))
+        bench.arrive(element(array_job_id=35 + number, array_task_id=0, job_id=50 + number))
+
+    found = link(bench, bench.rows("SELECT max(key) FROM workers")[0][0])
+    assert (found.length, found.most) == (3, 3)
+
+
+def test_who_was_asked_to_stop_continues_nothing(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+    before = link(bench, alice.key)
+    with bench.store.transaction() as tx:
+        stopping.stop_all(tx, Stop.DRAIN)
+
+    assert link(bench, alice.key).stopped
+    with pytest.raises(RaceLost, match="asked to stop"):
+        follow(bench, queue(bench, "t2", 37), before)
+    with bench.store.transaction() as tx:
+        assert [stopping.go_on(tx), stopping.go_on(tx)] == [True, False]
+    follow(bench, 2, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"stopped": True}, "stop"),
+        ({"work_left": False}, "no work is left"),
+        ({"others": 2}, "2 of its workers are still there"),
+        ({"length": 3}, "--max-submissions"),
+        ({"completed": 0}, "completed anything"),
+    ],
+)
+def test_why_an_array_is_not_continued(change: dict[str, Any], word: str) -> None:
+    good = Link({}, 1, 3, others=0, unseen=0, completed=5, work_left=True, stopped=False)
+
+    assert refusal(good) is None
+    assert word in (refusal(replace(good, **change)) or "")
+
+
+def test_the_sooner_of_two_wishes_counts(bench: Bench) -> None:
+    alice, bob = bench.worker("alice"), bench.worker("bob")
+    with bench.store.transaction() as tx:
+        assert stopping.asked(tx, alice.key) is None
+        assert stopping.stop(tx, ["alice", "nobody"], Stop.NOW) == ["alice"]
+        stopping.stop_all(tx, Stop.DRAIN)
+        assert stopping.asked(tx, alice.key) is Stop.NOW
+        assert stopping.asked(tx, bob.key) is Stop.DRAIN
+
+
+def test_who_has_left_is_not_asked_to(bench: Bench) -> None:
+    bench.leave(bench.worker("alice"))
+    with bench.store.transaction() as tx:
+        assert stopping.stop(tx, ["alice"], Stop.NOW) == []
