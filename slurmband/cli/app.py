@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "reap-dead": "slurmband.cli.reap_dead",
     "retry": "slurmband.cli.retry",
     "cancel": "slurmband.cli.cancel",
+    "recover": "slurmband.cli.recover",
     "stop": "slurmband.cli.stop",
     "scale": "slurmband.cli.scale",
     "prune": "slurmband.cli.prune",

@@ -25,6 +25,7 @@ from slurmband.slurm.arrays import parse
 from slurmband.slurm.command import run as run_command
 from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
+from slurmband.slurm.sizes import in_megabytes
 from slurmband.slurm.times import seconds
 from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
@@ -166,7 +167,7 @@ def submit(
     if not line.program:
         raise UsageError("nothing to run: name a workflow file, or a command after --.")
     _export(
-        LABELS=labels,
+        LABELS=_with_size(labels, line),
         MAX_FAILED_RETRIES=max_failed_retries,
         MAX_KILLED_RETRIES=max_killed_retries,
         MAX_OOM_RETRIES=max_oom_retries,
@@ -222,6 +223,15 @@ def submit(
     _report(request, arrays, parsable=parsable)
     if wait:
         watch(follow(store, arrays, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
+
+
+def _with_size(labels: str | None, line: CommandLine) -> str | None:
+    """Add to what workers offer how much memory and time they are submitted with."""
+    given = {"mem": line.sbatch_value("mem"), "time": line.sbatch_value("time")}
+    sizes = [f"mem={in_megabytes(given['mem'])}"] if given["mem"] not in (None, "0") else []
+    limit = seconds(given["time"] or "")
+    sizes += [f"time={limit:.0f}"] if limit else []
+    return ",".join([*filter(None, [labels]), *sizes]) or None
 
 
 def _point_out(line: CommandLine, names: Mapping[str, object]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slurmband.domain.budgets import NAMES
+from slurmband.domain.labels import is_rule
 from slurmband.domain.sameness import difference
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
@@ -151,6 +152,11 @@ def _check_task(task: object, source: str) -> None:
         raise BadTask(
             f"time_limit of task {task.id!r} is {task.time_limit}; it is in seconds, and above 0."
         )
+    for rule in (task.on_oom, task.on_time_limit):
+        if rule is not None and not is_rule(rule):
+            raise BadTask(
+                f"task {task.id!r} is to require {rule!r}: write mem:+50%, mem:x2, or a label."
+            )
     if not isinstance(task.kind, str):
         raise BadTask(f"the kind of task {task.id!r} is {task.kind!r}, which is no string.")
     if not isinstance(task.fingerprint, str | None):

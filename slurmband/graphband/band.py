@@ -15,6 +15,7 @@ from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim
 from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import Graph, check
+from slurmband.domain.labels import satisfy
 from slurmband.domain.states import wanted
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
@@ -478,7 +479,7 @@ class Graphband(Generic[T]):
                 return queries.active_for(tx, self.labels) > 0
         # Nobody has begun: ``while band.has_more_jobs: for task in band: ...`` must.
         return self.options.growing or any(
-            self.labels.issuperset(task.requirements) for task in self.graph
+            satisfy(self.labels, task.requirements) for task in self.graph
         )
 
     def _begin_loop(self) -> Loop[T] | PlainLoop[T]:

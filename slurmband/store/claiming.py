@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import bindparam, column, func, or_, select, table, text, update
 
 from slurmband.domain.attempts import Claim
+from slurmband.domain.labels import satisfy
 from slurmband.domain.states import Event, TaskState
 from slurmband.store import durations
 from slurmband.store.database import Transaction
@@ -83,7 +84,7 @@ def claim(tx: Transaction, takers: Sequence[Taker], *, now: float) -> dict[int, 
 def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
     """Return the requirement sets in this band that `labels` satisfy."""
     known = [row.requirements for row in _REQUIREMENTS.run(tx)]
-    return [text for text in known if set(json.loads(text)) <= set(labels)]
+    return [text for text in known if satisfy(labels, json.loads(text))]
 
 
 def _claimable(

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, bindparam, func, literal, select
 
 from slurmband.domain.attempts import Claim
+from slurmband.domain.labels import satisfy
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.states import ACTIVE, CLAIMABLE, ENDED_BADLY, TaskState
 from slurmband.domain.workers import LOCAL_CLUSTER, Element, Worker, WorkerStatus
@@ -50,9 +51,8 @@ def claimable_for(tx: Transaction, labels: Collection[str]) -> int:
 
 
 def _count_for(tx: Transaction, labels: Collection[str], states: Collection[str]) -> int:
-    offered = frozenset(labels)
     rows = (row for row in _TASK_COUNTS.run(tx) if row.state in states)
-    return sum(row.n for row in rows if frozenset(json.loads(row.requirements)) <= offered)
+    return sum(row.n for row in rows if satisfy(labels, json.loads(row.requirements)))
 
 
 def claimable(tx: Transaction) -> Mapping[str, int]:
@@ -99,7 +99,19 @@ def unservable(tx: Transaction) -> list[str]:
         .distinct()
         .where(task_counts.c.state.in_(CLAIMABLE), task_counts.c.n > 0)
     ).scalars()
-    return [w for w in wanted if not any(set(json.loads(w)) <= labels for labels in offered)]
+    return [w for w in wanted if not any(satisfy(has, json.loads(w)) for has in offered)]
+
+
+def left_for_nobody(tx: Transaction) -> dict[tuple[str, ...], int]:
+    """Count the unfinished tasks that no live worker could come to do, by what they require."""
+    alive = select(workers.c.labels).distinct().where(workers.c.status == WorkerStatus.ALIVE)
+    offered = [set(json.loads(labels)) for labels in tx.connection.execute(alive).scalars()]
+    found: dict[tuple[str, ...], int] = {}
+    for row in _TASK_COUNTS.run(tx):
+        required = tuple(json.loads(row.requirements))
+        if row.state in ACTIVE and not any(satisfy(labels, required) for labels in offered):
+            found[required] = found.get(required, 0) + row.n
+    return found
 
 
 def first_ended_badly(tx: Transaction) -> str | None:

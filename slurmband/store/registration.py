@@ -194,12 +194,14 @@ def _revise(
         for task in wanted
         if task.id in known
         and known[task.id].state not in _HAS_STARTED
-        and (task.id in otherwise or _described(known[task.id]) != _description(task))
+        and (task.id in otherwise or _described(known[task.id]) != _wanted(task, known[task.id]))
     ]
     interventions.hold(tx, [keys[task.id] for task in changed], now=now)
     for task in changed:
         tx.connection.execute(
-            update(tasks).where(tasks.c.key == keys[task.id]).values(**_description(task))
+            update(tasks)
+            .where(tasks.c.key == keys[task.id])
+            .values(**_wanted(task, known[task.id]))
         )
     completed = frozenset(n for n, row in known.items() if row.state == TaskState.COMPLETED)
     _rewire(tx, changed + new, changed, keys, completed)
@@ -264,6 +266,13 @@ def _refingerprint(
 def _description(task: Task[Any]) -> dict[str, object]:
     given: dict[str, object] = {name: getattr(task, name) for name in AS_GIVEN}
     return {"requirements": requirements_of(task)} | given
+
+
+def _wanted(task: Task[Any], row: Any) -> dict[str, object]:
+    """Describe a task as the graph has it, but for what it came to require since it was too large."""
+    was_too_large = (row.ooms and task.on_oom) or (row.overruns and task.on_time_limit)
+    kept = {"requirements": row.requirements} if was_too_large else {}
+    return _description(task) | kept
 
 
 def _describe_completed(

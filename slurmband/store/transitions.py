@@ -4,6 +4,7 @@ The open attempt is the claim. Completion, failure, release and revocation all c
 :func:`close_attempts`, the one fence: what is no longer open is lost, and nothing is written for it.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +29,7 @@ from slurmband.domain.attempts import (
     judged,
 )
 from slurmband.domain.budgets import BUDGETS, COUNTERS, NAMES, Charge
+from slurmband.domain.labels import raised
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
 from slurmband.store import durations
@@ -43,7 +45,7 @@ from slurmband.store.moves import (
     states_of,
     wait_again,
 )
-from slurmband.store.schema import attempts, edges, revisions, tasks, workflows
+from slurmband.store.schema import attempts, edges, revisions, tasks, workers, workflows
 from slurmband.store.statements import KEYS, Row, Statement
 
 
@@ -102,12 +104,15 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
     still_in: dict[int, dict[str, Any]] = {}
     charged: dict[int, dict[str, Any]] = {}
     took: dict[str, list[float]] = {}
+    too_small: dict[int, tuple[str, int]] = {}
     outdated = []
     for held, ending in ended:
         row, attempt = before[held.task_key], closed[held.attempt]
         if ending.outcome is Outcome.COMPLETED and ending.seconds is not None:
             took.setdefault(row.kind, []).append(ending.seconds)
         charge = charge_of(ending)
+        if charge in _RULES and getattr(row, _RULES[charge]) is not None:
+            too_small[row.key] = (getattr(row, _RULES[charge]), attempt.worker)
         if charge is not None or ending.reason == Reason.TIME_LIMIT:
             charged[row.key] = _charged(row, charge, ending)
         tally = _tally(row, ending.outcome, charge)
@@ -123,6 +128,8 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
         if event is Event.COMPLETE and _is_outdated(row, counted["of"]):
             outdated.append(row.key)
     durations.learn(tx, took)
+    for task, (rule, worker) in too_small.items():
+        _require_more(tx, task, rule, worker)
     _CHARGE.change(tx, charged)
     _TALLY.change(tx, still_in)
     reached = move(tx, steps, now, write=_END_TASK, values=values)
@@ -163,6 +170,15 @@ def _judged(tx: Transaction, reports: Sequence[Report]) -> Sequence[Report]:
         return reports
     walls = {row.key: row.walls for row in _WALLS.run_for(tx, at_the_wall)}
     return [(held, judged(ending, walls.get(held.task_key, 0))) for held, ending in reports]
+
+
+def _require_more(tx: Transaction, task: int, rule: str, worker: int) -> None:
+    """Let a task require more than its last worker had; as it was, where nobody knows what that was."""
+    now = _REQUIREMENTS.value(tx, task=task)
+    labels = json.loads(_LABELS.value(tx, worker=worker))
+    more = raised(rule, json.loads(now), labels)
+    if more is not None:
+        _REQUIRE.change(tx, {task: {"was": now, "now": json.dumps(sorted(more))}})
 
 
 def _charged(row: Row, charge: Charge | None, ending: Ending) -> dict[str, Any]:
@@ -225,6 +241,18 @@ _STILL_OPEN = Statement(
         attempts.c.id.in_(KEYS), attempts.c.outcome.is_(None)
     )
 )
+#: What a task is to require after it was charged for one of these.
+_RULES: Final[Mapping[Charge | None, str]] = {
+    Charge.OUT_OF_MEMORY: "on_oom",
+    Charge.TIME_LIMIT: "on_time_limit",
+}
+_REQUIREMENTS = Statement(select(tasks.c.requirements).where(tasks.c.key == bindparam("task")))
+_LABELS = Statement(select(workers.c.labels).where(workers.c.key == bindparam("worker")))
+_REQUIRE = Statement(
+    update(tasks)
+    .where(tasks.c.key.in_(KEYS), tasks.c.requirements == bindparam("was"))
+    .values(requirements=bindparam("now"))
+)
 _WALLS = Statement(select(tasks.c.key, tasks.c.walls).where(tasks.c.key.in_(KEYS)))
 _END = Statement(
     update(attempts)
@@ -244,6 +272,8 @@ _BEFORE = Statement(
         tasks.c.completions,
         tasks.c.walls,
         tasks.c.kind,
+        tasks.c.on_oom,
+        tasks.c.on_time_limit,
         *(tasks.c[name] for name in COUNTERS.values()),
         tasks.c.fingerprint,
         tasks.c.last_fingerprint,

@@ -1,0 +1,47 @@
+"""``slurmband recover``: the submissions that what is left needs."""
+
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
+from slurmband.observe.recovery import needed
+
+
+def recover(
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Queue them, too; as it is, they are only printed.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Say what to submit for tasks that no live worker can do: more memory, more time, other labels.
+
+    Each is like the last submission, with what these tasks require. Retry what failed first:
+    `slurmband retry`.
+    """
+    needs = needed(open_store(db))
+    if as_json:
+        print_json([asdict(need) for need in needs])
+    elif not needs:
+        sys.stdout.write("Nothing is left that the workers who are there could not do.\n")
+    for need in needs:
+        line = shlex.join(["slurmband", "submit", "--db", db, *need.words])
+        if not as_json:
+            wanted = ", ".join(need.requirements) or "any worker"
+            sys.stdout.write(f"# {plural(need.tasks, 'task')} for {wanted}\n{line}\n")
+            sys.stdout.flush()
+        if submit:
+            words = [sys.executable, "-m", "slurmband", "submit", "--db", db, *need.words]
+            done = subprocess.run(words, check=False)
+            if done.returncode != 0:
+                raise typer.Exit(done.returncode)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(recover)

@@ -1,0 +1,78 @@
+"""What is left that no worker can do, and which submissions that needs."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slurmband.domain.labels import demands
+from slurmband.errors import UsageError
+from slurmband.slurm.arrays import parse
+from slurmband.store import queries
+from slurmband.store.database import Store
+
+#: Options of an earlier submission that the next one has of its own.
+_OWN = ("--array=", "--comment=")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Tasks that require the same, and the submission that would do them.
+
+    Parameters
+    ----------
+    requirements : list of str
+    tasks : int
+        How many of them are left.
+    words : list of str
+        What comes after ``slurmband submit``.
+    """
+
+    requirements: list[str]
+    tasks: int
+    words: list[str]
+
+
+def needed(store: Store) -> list[Need]:
+    """Say which submissions would do what is left and no live worker can do.
+
+    Raises
+    ------
+    UsageError
+        If nothing was submitted yet that could be submitted again.
+    """
+    with store.read() as tx:
+        left = queries.left_for_nobody(tx)
+        rows = [row for row in queries.submission_rows(tx) if row["status"] == "queued"]
+    if not left:
+        return []
+    if not rows:
+        raise UsageError("no array of this band was submitted: start one by `slurmband submit`.")
+    return [Need(list(r), n, _words(rows[-1], r, n)) for r, n in left.items()]
+
+
+def _words(row: dict[str, Any], requirements: Collection[str], tasks: int) -> list[str]:
+    """Write a submission like an earlier one, for workers that offer what is required."""
+    sizes = demands(requirements)
+    options = [word for word in json.loads(row["options"] or "[]") if not word.startswith(_OWN)]
+    labels = [label for label in requirements if ">=" not in label]
+    for name, value in sizes.items():
+        if name == "mem":
+            options = [w for w in options if not w.startswith("--mem=")]
+            options.append(f"--mem={-(-value // 1024**2):.0f}M")
+        elif name == "time":
+            options = [w for w in options if not w.startswith(("--time=", "-t"))]
+            options.append(f"--time={-(-value // 60):.0f}")
+        else:
+            labels.append(f"{name}={value:.0f}")
+    elements = min(tasks, len(parse(row["array"])))
+    own = [*("--array", str(elements)), *(["--labels", ",".join(labels)] if labels else [])]
+    local = ["--cluster", row["cluster"]] if row["cluster"] == "local" else []
+    return [*own, *local, *options, *_program(row["command"])]
+
+
+def _program(command: Sequence[str]) -> list[str]:
+    """Return what was submitted: a workflow file with its arguments, or a command after ``--``."""
+    if list(command[1:4]) == ["-m", "slurmband", "work"]:
+        return list(command[4:])
+    return ["--", *command]
