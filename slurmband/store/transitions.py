@@ -176,6 +176,12 @@ def _tally(row: Row, outcome: Outcome, charge: Charge | None) -> Tally:
     )
 
 
+def standing(tx: Transaction, keys: Collection[int]) -> dict[int, tuple[Row, Tally]]:
+    """Return the rows of tasks, each with what the task has behind it."""
+    rows = _BEFORE.run_for(tx, keys)
+    return {row.key: (row, _tally(row, Outcome.RELEASED, None)) for row in rows}
+
+
 def _tallied(row: Row, tally: Tally, outcome: Outcome, fingerprint: str | None) -> dict[str, Any]:
     completed = outcome is Outcome.COMPLETED
     # After a completion, or with a budget spent, nobody joins who is still in it.
