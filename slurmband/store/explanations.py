@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from slurmband.domain.attempts import Ending, Outcome, Reason, charge_of, judged
 from slurmband.domain.budgets import COUNTERS
@@ -108,7 +108,7 @@ _CLOSED: Final = Statement(
     .where(
         attempts.c.worker == bindparam("worker"),
         attempts.c.reason == bindparam("why"),
-        attempts.c.outcome.in_([Outcome.KILLED, Outcome.RELEASED]),
+        or_(attempts.c.outcome == Outcome.KILLED, attempts.c.outcome == Outcome.RELEASED),
     )
 )
 
@@ -176,13 +176,14 @@ _LAST_STEP: Final = Statement(
         task_statuses.c.attempt == bindparam("attempt"),
     )
 )
-#: A step that has an attempt is one of `_try_again`, and begins no round.
+#: Steps at which budgets become whole again. One that has an attempt is of `_try_again`, and does not.
+_BEGINNING_ANEW: Final = (Event.RESET, Event.HOLD, Event.INVALIDATE, Event.RESTORE)
 _NEW_ROUNDS: Final = Statement(
     select(func.count()).where(
         task_statuses.c.task_id == bindparam("task"),
         task_statuses.c.id > bindparam("last"),
         task_statuses.c.attempt.is_(None),
-        task_statuses.c.event.in_([Event.RESET, Event.HOLD, Event.INVALIDATE, Event.RESTORE]),
+        or_(*(task_statuses.c.event == event for event in _BEGINNING_ANEW)),
     )
 )
 _RECOUNT: Final = Statement(
