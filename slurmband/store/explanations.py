@@ -147,13 +147,12 @@ def _recount(tx: Transaction, row: Row, ending: Ending) -> bool:
 
     What ended before the task began a new round, with whole budgets, does not count any more.
     """
-    of_before = charge_of(Ending(Outcome(row.outcome), row.reason))
-    if of_before is None or not _is_of_this_round(tx, row):
+    if not _is_of_this_round(tx, row):
         return False
     task, _ = standing(tx, [row.task])[row.task]
     if task.state == TaskState.COMPLETED:
         return False
-    charge = charge_of(ending)
+    of_before, charge = charge_of(Ending(Outcome(row.outcome), row.reason)), charge_of(ending)
     counted: dict[str, Any] = {
         name: getattr(task, name) + (each is charge) - (each is of_before)
         for each, name in COUNTERS.items()

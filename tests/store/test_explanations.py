@@ -132,6 +132,28 @@ def test_what_the_journal_knew_better_is_not_touched(kitchen: Bench, ended: Endi
     assert after | {"workers": []} == before | {"workers": []}
 
 
+def test_an_error_that_reads_like_the_loss_is_not_taken_for_it(bench: Bench) -> None:
+    bench.register(task("bake"), task("boil"), failed=0, killed=0)
+    worker = bench.arrive(element())
+    bench.close(bench.claim(worker), Ending(Outcome.FAILED, Reason.PROCESS_GONE))
+    held = bench.claim(worker)
+    bench.lose(worker, Reason.PROCESS_GONE, journal={held.attempt: None})
+
+    bench.explain(worker, Reason.PREEMPTED)
+
+    assert bench.rows(ATTEMPTS) == [("failed", "killed"), ("released", "preempted")]
+
+
+def test_what_was_charged_to_nobody_is_not_charged_late(kitchen: Bench) -> None:
+    worker, _ = die(kitchen, Reason.REQUEUED)
+    before = kitchen.rows(COUNTED)
+
+    kitchen.explain(worker, Reason.OUT_OF_MEMORY, Reason.REQUEUED)
+
+    assert kitchen.rows(ATTEMPTS) == [("released", "out of memory")]
+    assert kitchen.rows(COUNTED) == before
+
+
 # --- only once, and only of that loss -------------------------------------------------------------
 
 
@@ -246,6 +268,16 @@ def test_a_death_after_the_reset_is_not_paid_for_by_one_before_it(kitchen: Bench
     assert kitchen.rows(COUNTED) == [("killed", 1, 0, 0, 0), ("blocked", 0, 0, 0, 0)]
 
 
+def test_a_death_after_the_reset_is_cleared_all_the_same(kitchen: Bench) -> None:
+    die(kitchen)
+    kitchen.reset("bake")
+    worker, _ = die(kitchen, index=2)
+
+    kitchen.explain(worker, Reason.PREEMPTED)
+
+    assert kitchen.rows(COUNTED) == [("ready", 0, 0, 0, 0), ("waiting", 0, 0, 0, 0)]
+
+
 def test_where_the_history_of_an_attempt_was_pruned_its_task_is_left_alone(kitchen: Bench) -> None:
     worker, _ = die(kitchen)
     kitchen.write("DELETE FROM events")
@@ -289,16 +321,19 @@ def test_a_task_that_is_no_longer_in_the_graph_is_not_tried_again(kitchen: Bench
     assert kitchen.state("bake") == "killed"
 
 
-def test_what_its_upstream_must_do_first_is_waited_for(bench: Bench) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_its_upstream_must_do_first_is_waited_for(bench: Bench, *, cancelled: bool) -> None:
     bench.register(task("knead", of="a"), task("bake", "knead"), failed=0, killed=0, compare=True)
     bench.close(bench.claim(bench.worker("cook")))
     worker, _ = die(bench)
     bench.submit(task("knead", of="b"), task("bake", "knead"), compare=True)
     assert bench.states() == {"knead": "invalidated", "bake": "killed"}
+    if cancelled:
+        bench.cancel("knead")
 
     bench.explain(worker, Reason.PREEMPTED)
 
-    assert bench.states() == {"knead": "invalidated", "bake": "waiting"}
+    assert bench.state("bake") == ("blocked" if cancelled else "waiting")
     check_sound(bench)
 
 
@@ -335,6 +370,16 @@ def test_others_may_join_again_what_was_closed_for_a_death(bench: Bench) -> None
 
     assert bench.rows("SELECT state, free_slots, deaths FROM tasks") == [("running", 2, 0)]
     check_sound(bench)
+
+
+def test_nobody_joins_what_one_of_them_completed(bench: Bench) -> None:
+    worker, other = together(bench, slots=3, max_killed_retries=1)
+    bench.claim(bench.worker("third"))
+    bench.close(other)
+
+    bench.explain(worker, Reason.PREEMPTED)
+
+    assert bench.rows("SELECT state, free_slots, deaths FROM tasks") == [("running", 0, 0)]
 
 
 def test_nobody_joins_where_another_budget_is_spent_now(bench: Bench) -> None:
