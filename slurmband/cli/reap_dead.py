@@ -20,10 +20,10 @@ from slurmband.cli.common import (
 from slurmband.clock import SystemClock
 from slurmband.domain.workers import Worker
 from slurmband.liveness.beats import Beats, Watch, ages
-from slurmband.liveness.reaper import Reaper, Verdict
+from slurmband.liveness.inquiry import causes_for
+from slurmband.liveness.reaper import Loss, Reaper, Verdict
 from slurmband.observe.times import duration
 from slurmband.processes import fate_of
-from slurmband.slurm.queue import SlurmQueue
 from slurmband.store.database import Store
 from slurmband.store.modes import Mode
 
@@ -46,20 +46,21 @@ def reap_dead(
     """Find workers that are dead, and make the tasks they held ready again.
 
     Dead is a worker whose process is provably gone, or that is silent while SLURM says its job is
-    over, or that is silent for twice its heartbeat timeout. Workers do this among themselves; this
-    is for when none is left.
+    over, or that is silent for twice its heartbeat timeout. SLURM is also asked why earlier ones died,
+    where that is not known yet. Workers do all this among themselves; this is for when none is left.
     """
     logging.getLogger("slurmband.liveness").setLevel(logging.ERROR)  # the table says it
     store = open_store(db)
     reaper = Reaper(
         store,
         _silences(store, watch),
-        SlurmQueue(monotonic=time.monotonic).ended,
+        causes_for(store, SystemClock().now, every=0).of,
         fate_of,
         SystemClock().now,
     )
     report = reaper.run_once(dry_run=dry_run)
     rows = [_row(verdict, dry_run=dry_run) for verdict in report.verdicts]
+    rows += [_explained(loss, dry_run=dry_run) for loss in report.explained]
     if rows or as_json:
         columns = ("worker", "verdict", "reason", "evidence", "tasks")
         show(rows, columns, as_json=as_json, table_format=table_format)
@@ -109,6 +110,17 @@ def _row(verdict: Verdict, *, dry_run: bool) -> dict[str, Any]:
         "evidence": ", ".join(known),
         "silence": evidence.silence,
         "tasks": [f"{held.task} ({ending.outcome})" for held, ending in verdict.revoked],
+    }
+
+
+def _explained(loss: Loss, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "worker": loss.worker.name,
+        "verdict": "would be explained" if dry_run else "explained",
+        "reason": loss.told,
+        "evidence": f"was lost: {loss.was}, SLURM: {loss.told}",
+        "silence": None,
+        "tasks": [f"{each.task} ({each.ending.outcome})" for each in loss.amended],
     }
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, print_json
+from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
 from slurmband.observe.status import status as look
 
 Now = Annotated[
@@ -15,9 +15,14 @@ Now = Annotated[
         "--now", help="Count in the database itself, also if its workers must wait for it."
     ),
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say also what SLURM was asked, and how often.")
+]
 
 
-def status(db: Db = DEFAULT_DB, now: Now = False, as_json: Json = False) -> None:
+def status(
+    db: Db = DEFAULT_DB, now: Now = False, verbose: Verbose = False, as_json: Json = False
+) -> None:
     """Say how far the band is: tasks and workers, one count per state.
 
     Of a database in shared mode this reads what its workers published last, and takes no lock.
@@ -26,10 +31,10 @@ def status(db: Db = DEFAULT_DB, now: Now = False, as_json: Json = False) -> None
     if as_json:
         print_json(found)
     else:
-        sys.stdout.write("\n".join(_lines(found)) + "\n")
+        sys.stdout.write("\n".join(_lines(found, verbose=verbose)) + "\n")
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _lines(found: dict[str, Any], *, verbose: bool) -> list[str]:
     tasks, workers = found["tasks"], found["workers"]
     where = f"mode {found['mode']}, on {found['file_system']}"
     if found["generation"] not in (None, 1):
@@ -47,6 +52,11 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"array     {name} [{row['array']}] submitted to {row['cluster']}{state}")
         if row["error"]:
             lines.append(f"          {' '.join(row['error'].split())}")
+    if verbose:
+        lines += [
+            f"asked     {row['command']} {plural(row['n'], 'time')}, last at {row['asked']}"
+            for row in found["questions"]
+        ] or ["asked     SLURM was asked nothing"]
     return lines + [f"hint      {hint}" for hint in _hints(found)]
 
 
@@ -63,6 +73,9 @@ def _hints(found: dict[str, Any]) -> list[str]:
         hints.append(f"ready tasks need a worker with {needed}: `slurmband submit --labels ...`.")
     if not workers["alive"] and (tasks["ready"] or tasks["running"] or found["growing"]):
         hints.append("no worker is alive: `slurmband reap-dead`, then `slurmband submit` again.")
+    if found["unexplained"] and not workers["alive"]:
+        lost = plural(found["unexplained"], "worker")
+        hints.append(f"`slurmband reap-dead` asks SLURM again why {lost} died.")
     if found["unsafe_options"]:
         options = ", ".join(found["unsafe_options"])
         hints.append(

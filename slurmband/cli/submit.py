@@ -217,7 +217,7 @@ def submit(
     if cluster is Cluster.DEBUG:
         _debug(request, program)
         return
-    queue = SlurmQueue(monotonic=time.monotonic)
+    queue = SlurmQueue()
     submitter = Submitter(store, queue, SystemClock().now, time.sleep)
     arrays = submitter.submit(request)
     _report(request, arrays, parsable=parsable)

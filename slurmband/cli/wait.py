@@ -25,7 +25,7 @@ def wait(db: Db = DEFAULT_DB) -> None:
         arrays = queries.queued_arrays(tx)
     from slurmband.slurm.arrays import ArraySpec
 
-    queue = SlurmQueue(monotonic=time.monotonic)
+    queue = SlurmQueue()
     found = [Queued(array, ArraySpec((0,))) for array in arrays]
     watch(follow(store, found, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
 

@@ -1,7 +1,8 @@
-"""Who is dead: what evidence makes a silent worker a lost one.
+"""Who is dead, and of what: what evidence makes a silent worker a lost one, and what explains it later.
 
 To be lost is about scheduling only. It revokes claims, which the fence makes safe; it never proves
-that the process stopped writing, so it never breaks a lock.
+that the process stopped writing, so it never breaks a lock. And the dead are judged at once, while
+SLURM may know a moment later what they died of.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,32 @@ from slurmband.domain.processes import Fate
 
 #: Without any other evidence, a suspect is lost after this many heartbeat timeouts of silence.
 PATIENCE: Final = 2.0
+#: Reasons of a loss for which SLURM may have a better one.
+EXPLICABLE: Final = frozenset(
+    {Reason.PROCESS_GONE, Reason.SILENT, Reason.JOB_OVER, Reason.REQUEUED}
+)
+#: Seconds after a loss in which SLURM is asked why. It knows soon why a process ended, if it ended with
+#: its job; a node is given up late, and one rank of several may be long gone before its job is over.
+SOON: Final = 600.0
+LATE: Final = 3600.0
+#: What can have caused a requeue.
+_REQUEUING: Final = (Reason.PREEMPTED, Reason.NODE_FAILURE, Reason.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What SLURM says of one incarnation's job.
+
+    Parameters
+    ----------
+    reason : Reason or None
+        Why it is over; None: it does not say so.
+    final : bool
+        Whether it has no more to say.
+    """
+
+    reason: Reason | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +80,31 @@ def judge(evidence: Evidence) -> Reason | None:
         return evidence.job
     assert evidence.silence is not None
     return Reason.SILENT if evidence.silence >= PATIENCE * evidence.timeout else None
+
+
+def explained(was: Reason, told: Reason | None, *, rank: bool) -> Reason | None:
+    """Say which reason is better than the one that a worker was judged lost for; None: there is none.
+
+    Parameters
+    ----------
+    was : Reason
+        What it was judged lost for.
+    told : Reason or None
+        What SLURM says now.
+    rank : bool
+        Whether its job had other workers. What became of the job later did not end this process.
+    """
+    if told in (None, Reason.JOB_OVER, was) or was not in EXPLICABLE:
+        return None
+    if was is Reason.REQUEUED and told not in _REQUEUING:
+        return None
+    if was is Reason.PROCESS_GONE and rank and told is not Reason.OUT_OF_MEMORY:
+        return None
+    return told
+
+
+def is_settled(was: Reason, answer: Answer, *, rank: bool, waited: float) -> bool:
+    """Say whether SLURM need not be asked again why a worker was lost `waited` seconds ago."""
+    if answer.final:
+        return True
+    return waited >= (LATE if rank or was is Reason.SILENT else SOON)

@@ -41,7 +41,7 @@ class Event(StrEnum):
     BLOCK = "block"  #: something upstream ended without completing
     UNBLOCK = "unblock"  #: what was upstream is to be tried again
     HOLD = "hold"  #: it has to wait, anew or for more, for what it depends on
-    RESET = "reset"  #: a person wants an ended task tried again
+    RESET = "reset"  #: an ended task is tried again: a person wants it, or SLURM cleared it
     CANCEL = "cancel"  #: a person gives it up
     DROP = "drop"  #: a newer revision of the graph has no such task
     RESTORE = "restore"  #: a newer revision of the graph has it again

@@ -91,3 +91,9 @@ class Worker:
     process: ProcessIdentity
     element: Element | None
     labels: frozenset[str] = frozenset()
+
+    @property
+    def in_slurm(self) -> Element | None:
+        """The element that SLURM can be asked about; None if there is none."""
+        here = self.element is not None and self.element.cluster != LOCAL_CLUSTER
+        return self.element if here else None

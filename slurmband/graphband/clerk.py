@@ -101,7 +101,7 @@ class Clerk:
                     done.stale.append(other)
         rounds = done.all(request)
         for of, found in rounds:
-            _note_time(tx, of, found)
+            _note_time(tx, of, found, self._clock.now())
             found.stop = stopping.asked(tx, of.worker.key)
         done.freed = self._report(tx, rounds)
         stopped_by = queries.first_ended_badly(tx) if self._stops else None
@@ -184,7 +184,7 @@ def _is_next(tx: Transaction, other: Request) -> bool:
     return True
 
 
-def _note_time(tx: Transaction, of: Request, found: Round) -> None:
+def _note_time(tx: Transaction, of: Request, found: Round, now: float) -> None:
     """Write down what a worker learned of its job's end, and answer what it asks of that."""
     if of.ends_at is not None:
         membership.note_end(tx, of.worker, of.ends_at)

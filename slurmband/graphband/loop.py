@@ -43,12 +43,12 @@ from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.waiting import Lookout
 from slurmband.liveness.continuing import continue_array
+from slurmband.liveness.inquiry import causes_for
 from slurmband.liveness.notice import Notice
 from slurmband.locks.held import Held
 from slurmband.masks import masked
 from slurmband.processes import age_of_this_process
 from slurmband.slurm.environment import element_from
-from slurmband.slurm.queue import SlurmQueue
 from slurmband.slurm.times import end_of_job, time_limit_of
 from slurmband.store import stopping
 from slurmband.store.database import Store
@@ -98,7 +98,7 @@ class Loop(Generic[T]):
         self._locks = locks
         self._tqdm_kwargs = tqdm_kwargs
         self._interrupts = interrupts
-        self._slurm = SlurmQueue(monotonic=clock.monotonic)
+        self._causes = causes_for(store, clock.now)
         self._life: Life | None = None
         self._name = ""
         self._lookout: Lookout | None = None
@@ -342,7 +342,7 @@ class Loop(Generic[T]):
                 interval=self._options.heartbeat_interval,
                 timeout=self._options.heartbeat_timeout,
                 backup_interval=self._options.seconds_between_backups(self._store.mode),
-                ask_slurm=self._slurm.ended,
+                ask_slurm=self._causes.of,
                 clock=self._clock,
                 at_each_look=self._look_after_task,
             )

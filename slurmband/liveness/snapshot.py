@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from slurmband.store import growth, queries
+from slurmband.store import growth, queries, questions
 from slurmband.store.database import Transaction
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ def survey(tx: Transaction) -> Survey:
     dict
         ``sequence`` of the newest event; ``tasks`` and ``workers``: one count per state; ``revision``
         and ``submissions``: rows; ``unservable``: requirements of ready tasks that no live worker
-        satisfies; ``growing`` and ``producer``. All of it can be written as JSON.
+        satisfies; ``growing`` and ``producer``; ``unexplained``: how many lost workers SLURM is still to
+        be asked about; ``questions``: what it was asked, how often. All of it can be written as JSON.
     """
     grown = growth.look(tx)
     return {
@@ -49,6 +50,8 @@ def survey(tx: Transaction) -> Survey:
         "unservable": queries.unservable(tx),
         "growing": grown is not None and grown.growing,
         "producer": grown.producer if grown else None,
+        "unexplained": len(queries.unexplained_workers(tx)),
+        "questions": questions.asked(tx),
     }
 
 

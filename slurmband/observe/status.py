@@ -40,7 +40,9 @@ def status(
         them, or None; ``tasks``: ``total`` (of those still wanted) and one count per state;
         ``workers``: ``total`` and one count per status; ``submissions``; ``unservable``: requirements
         of ready tasks that no live worker satisfies; ``as_of``: when the snapshot was published, None
-        where the database was asked; ``generation`` of a shared database, else None.
+        where the database was asked; ``generation`` of a shared database, else None; ``unexplained``:
+        how many lost workers SLURM is still to be asked about; ``questions``: the commands of SLURM's
+        that were called, each with how often (``n``) and when last (``asked``).
 
     Raises
     ------
@@ -103,4 +105,10 @@ def _counted(found: Survey) -> dict[str, Any]:
             for row in found["submissions"]
         ],
         "unservable": found["unservable"],
+        # A snapshot of an older slurmband has neither.
+        "unexplained": found.get("unexplained", 0),
+        "questions": [
+            {"command": row["command"], "n": row["n"], "asked": iso(row["asked_at"])}
+            for row in found.get("questions", [])
+        ],
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import bindparam, insert, select, update
 
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.death import EXPLICABLE
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.workers import Element, Worker, WorkerStatus
 from slurmband.errors import InvariantBroken, RaceLost, WorkerAlive, WorkerLost, WorkerMoved
@@ -210,11 +211,13 @@ def lose(
     unmoved: Callable[[], bool],
     journal: Journal,
     now: float,
+    settled: bool = False,
 ) -> list[tuple[Claim, Ending]]:
     """Judge a worker lost, and revoke its claims.
 
     What its journal says has ended is recorded so and not done again; what was begun is charged if
-    the reason is; what was not begun is not.
+    the reason is; what was not begun is not. Where SLURM may know a better reason, it is to be asked;
+    see `explanations`.
 
     Parameters
     ----------
@@ -225,6 +228,8 @@ def lose(
         Looks freshly whether the worker's beat is still the one the judgement rests on.
     journal : mapping of int to Ending or None
     now : float
+    settled : bool, default False
+        Whether the reason is SLURM's last word.
 
     Returns
     -------
@@ -236,7 +241,8 @@ def lose(
     WorkerMoved
         If it beat, left, or was judged in between. Nothing has been written.
     """
-    if not unmoved() or not _end(tx, worker.key, WorkerStatus.LOST, reason, now):
+    ask = worker.in_slurm is not None and reason in EXPLICABLE and not settled
+    if not unmoved() or not _end(tx, worker.key, WorkerStatus.LOST, reason, now, unexplained=ask):
         raise WorkerMoved(f"worker {worker.name} moved before it could be judged lost")
     held = queries.open_claims(tx, worker.key)
     revoked = [(claim, _revocation(claim, reason, journal)) for claim in held]
@@ -246,18 +252,26 @@ def lose(
 
 def _revocation(held: Claim, reason: Reason, journal: Journal) -> Ending:
     if held.attempt not in journal:
-        return Ending(Outcome.RELEASED, reason)
+        return Ending(Outcome.RELEASED, Reason.NOT_BEGUN)
     ended = journal[held.attempt]
     if ended is not None:
         return ended
     return Ending(Outcome.KILLED if reason.charged else Outcome.RELEASED, reason)
 
 
-def _end(tx: Transaction, worker: int, status: WorkerStatus, reason: Reason, now: float) -> bool:
+def _end(
+    tx: Transaction,
+    worker: int,
+    status: WorkerStatus,
+    reason: Reason,
+    now: float,
+    *,
+    unexplained: bool = False,
+) -> bool:
     ended = tx.connection.execute(
         update(workers)
         .where(workers.c.key == worker, workers.c.status == WorkerStatus.ALIVE)
-        .values(status=status, reason=reason, ended_at=now)
+        .values(status=status, reason=reason, ended_at=now, unexplained=int(unexplained))
     )
     if ended.rowcount == 1:
         growth.give_back(tx, worker)

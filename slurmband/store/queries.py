@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, bindparam, func, literal, select
 
-from slurmband.domain.attempts import Claim
+from slurmband.domain.attempts import Claim, Reason
 from slurmband.domain.labels import satisfy
 from slurmband.domain.processes import ProcessIdentity
 from slurmband.domain.states import ACTIVE, CLAIMABLE, ENDED_BADLY, TaskState
@@ -173,6 +173,17 @@ def live_workers(tx: Transaction) -> list[tuple[Worker, float]]:
     query = select(workers).where(workers.c.status == WorkerStatus.ALIVE)
     rows = tx.connection.execute(query.order_by(workers.c.key)).mappings()
     return [(_worker(row), float(row["heartbeat_timeout"])) for row in rows]
+
+
+def unexplained_workers(tx: Transaction) -> list[tuple[Worker, Reason, float]]:
+    """Return the lost workers of which SLURM is to be asked why; each with its reason, and when."""
+    query = select(workers).where(
+        workers.c.workflow_id == WORKFLOW,
+        workers.c.status == WorkerStatus.LOST,
+        workers.c.unexplained == 1,
+    )
+    rows = tx.connection.execute(query.order_by(workers.c.key)).mappings()
+    return [(_worker(row), Reason(row["reason"]), float(row["ended_at"])) for row in rows]
 
 
 def predecessors(tx: Transaction, element: Element) -> list[Worker]:

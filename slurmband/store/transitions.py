@@ -104,15 +104,13 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
     still_in: dict[int, dict[str, Any]] = {}
     charged: dict[int, dict[str, Any]] = {}
     took: dict[str, list[float]] = {}
-    too_small: dict[int, tuple[str, int]] = {}
     outdated = []
     for held, ending in ended:
         row, attempt = before[held.task_key], closed[held.attempt]
         if ending.outcome is Outcome.COMPLETED and ending.seconds is not None:
             took.setdefault(row.kind, []).append(ending.seconds)
         charge = charge_of(ending)
-        if charge in _RULES and getattr(row, _RULES[charge]) is not None:
-            too_small[row.key] = (getattr(row, _RULES[charge]), attempt.worker)
+        require_more(tx, row, charge, attempt.worker)
         if charge is not None or ending.reason == Reason.TIME_LIMIT:
             charged[row.key] = _charged(row, charge, ending)
         tally = _tally(row, ending.outcome, charge)
@@ -128,8 +126,6 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
         if event is Event.COMPLETE and _is_outdated(row, counted["of"]):
             outdated.append(row.key)
     durations.learn(tx, took)
-    for task, (rule, worker) in too_small.items():
-        _require_more(tx, task, rule, worker)
     _CHARGE.change(tx, charged)
     _TALLY.change(tx, still_in)
     reached = move(tx, steps, now, write=_END_TASK, values=values)
@@ -172,13 +168,19 @@ def _judged(tx: Transaction, reports: Sequence[Report]) -> Sequence[Report]:
     return [(held, judged(ending, walls.get(held.task_key, 0))) for held, ending in reports]
 
 
-def _require_more(tx: Transaction, task: int, rule: str, worker: int) -> None:
-    """Let a task require more than its last worker had; as it was, where nobody knows what that was."""
-    now = _REQUIREMENTS.value(tx, task=task)
+def require_more(tx: Transaction, task: Row, charge: Charge | None, worker: int) -> None:
+    """Let a task that was too large for a worker require more than that had, where its user says so.
+
+    Where nobody knows how much the worker had, the task stays as it is.
+    """
+    rule = getattr(task, _RULES[charge]) if charge in _RULES else None
+    if rule is None:
+        return
+    now = _REQUIREMENTS.value(tx, task=task.key)
     labels = json.loads(_LABELS.value(tx, worker=worker))
     more = raised(rule, json.loads(now), labels)
     if more is not None:
-        _REQUIRE.change(tx, {task: {"was": now, "now": json.dumps(sorted(more))}})
+        _REQUIRE.change(tx, {task.key: {"was": now, "now": json.dumps(sorted(more))}})
 
 
 def _charged(row: Row, charge: Charge | None, ending: Ending) -> dict[str, Any]:
@@ -195,6 +197,12 @@ def _tally(row: Row, outcome: Outcome, charge: Charge | None) -> Tally:
         {each: getattr(row, name) + (each is charge) for each, name in COUNTERS.items()},
         {each: getattr(row, name) for each, name in BUDGETS.items()},
     )
+
+
+def standing(tx: Transaction, keys: Collection[int]) -> dict[int, tuple[Row, Tally]]:
+    """Return the rows of tasks, each with what the task has behind it."""
+    rows = _BEFORE.run_for(tx, keys)
+    return {row.key: (row, _tally(row, Outcome.RELEASED, None)) for row in rows}
 
 
 def _tallied(row: Row, tally: Tally, outcome: Outcome, fingerprint: str | None) -> dict[str, Any]:

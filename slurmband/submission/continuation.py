@@ -14,7 +14,7 @@ from slurmband.clock import SystemClock
 from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.errors import RaceLost, SlurmbandError
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import chains
+from slurmband.store import chains, questions
 from slurmband.store.chains import Link
 from slurmband.store.database import Store
 from slurmband.submission.order import Order
@@ -63,6 +63,8 @@ class Continuation:
     def _is_pending(self, link: Link) -> bool:
         if link.row["cluster"] == LOCAL_CLUSTER:
             return True  # nobody can take them out of that queue
+        with self.submitter.store.transaction() as tx:
+            questions.take(tx, "squeue", every=0.0, now=self.submitter.now())
         return self.queue.has_pending(link.row["array_job_id"])
 
 
@@ -87,7 +89,7 @@ def main(database: str, worker: int) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
         del os.environ[name]  # of this job: sbatch would hand them on to the next one
     store = Store(database)
-    queue = SlurmQueue(monotonic=time.monotonic)
+    queue = SlurmQueue()
     submitter = Submitter(store, queue, SystemClock().now, time.sleep)
     try:
         log.info("this array is %s", Continuation(submitter, queue).go_on(worker))

@@ -1,6 +1,12 @@
-"""A `run` that starts nothing: it answers from a list, and keeps what it was asked."""
+"""SLURM's commands, faked: a `run` that answers from a list, and executables that answer from a file."""
 
-from collections.abc import Sequence
+import json
+import os
+import shutil
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from slurmband.errors import SlurmMissing
 from slurmband.slurm.command import Reply
@@ -23,3 +29,42 @@ class FakeRun:
         if not self._replies:
             raise SlurmMissing(arguments[0])
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+
+@dataclass
+class FakeSlurm:
+    """The JSON file behind the fake commands."""
+
+    file: Path
+
+    def set(self, **how: object) -> None:
+        self.file.write_text(json.dumps(self.state | how))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.file.read_text())
+        return state
+
+    @property
+    def jobs(self) -> dict[str, dict[str, str]]:
+        jobs: dict[str, dict[str, str]] = self.state["jobs"]
+        return jobs
+
+    @property
+    def called(self) -> list[str]:
+        """The names of the commands that were called, in order."""
+        return [words[0] for words in self.state["calls"]]
+
+
+def installed(folder: Path, environ: MutableMapping[str, str]) -> FakeSlurm:
+    """Put fake commands into a folder, and the folder at the head of PATH."""
+    commands = folder / "bin"
+    commands.mkdir()
+    for name in ("sbatch", "squeue", "scontrol", "sacct", "srun"):
+        shutil.copy(Path(__file__).with_name("fake_slurm.py"), commands / name)
+    file = folder / "slurm.json"
+    start = {"sbatch": "accept", "next": 36, "jobs": {}, "calls": [], "max_array_size": 1001}
+    file.write_text(json.dumps(start))
+    environ["PATH"] = f"{commands}:{os.environ['PATH']}"
+    environ["FAKE_SLURM"] = str(file)
+    return FakeSlurm(file)

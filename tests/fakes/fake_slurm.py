@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""One executable for sbatch, squeue and scontrol, backed by one JSON file; copied to those names.
+"""One executable for sbatch, squeue, scontrol and sacct, backed by one JSON file; copied to those names.
 
 The file ($FAKE_SLURM) holds `jobs` (id -> comment, array, state) and `next`; and how to behave: `sbatch`
 is "accept", "refuse", "lose" (accept, and say that the reply was lost) or "drop" (do not accept, and say
-the same), `max_array_size`. Every call is appended to `calls`.
+the same), `max_array_size`; `queue` and `accounts` are what squeue -O and sacct print, where there is
+accounting. Every call is appended to `calls`.
 """
 
 import json
@@ -19,7 +20,7 @@ def main() -> int:
     state = json.loads(file.read_text())
     name = Path(sys.argv[0]).name
     state["calls"].append([name, *sys.argv[1:]])
-    commands = {"sbatch": sbatch, "squeue": squeue, "scontrol": scontrol}
+    commands = {"sbatch": sbatch, "squeue": squeue, "scontrol": scontrol, "sacct": sacct}
     code = commands[name](state)
     file.write_text(json.dumps(state))
     return code
@@ -49,6 +50,8 @@ def squeue(state: dict[str, Any]) -> int:
     if state.get("squeue") == "down":
         sys.stderr.write("slurm_load_jobs error: Unable to contact slurm controller\n")
         return 1
+    if "-O" in sys.argv:
+        sys.stdout.write(state.get("queue", ""))
     if "--me" in sys.argv:
         for job, options in state["jobs"].items():
             sys.stdout.write(f"{job}|{options['comment']}\n")
@@ -57,6 +60,14 @@ def squeue(state: dict[str, Any]) -> int:
 
 def scontrol(state: dict[str, Any]) -> int:
     sys.stdout.write(f"MaxArraySize            = {state['max_array_size']}\n")
+    return 0
+
+
+def sacct(state: dict[str, Any]) -> int:
+    if "accounts" not in state:
+        sys.stderr.write("Slurm accounting storage is disabled\n")
+        return 1
+    sys.stdout.write(state["accounts"])
     return 0
 
 

@@ -1,56 +1,21 @@
 """Submitting through a SLURM that refuses, loses its reply, or allows only small arrays."""
 
-import json
-import os
-import shutil
 import sqlite3
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.fakes.commands import FakeSlurm, installed
 from tests.integration.band import Band
 
 pytestmark = pytest.mark.integration
 
-FAKE = Path(__file__).resolve().parents[1] / "fakes" / "fake_slurm.py"
 FLOW = "from slurmband import Task\ndef tasks():\n    yield Task('a')\ndef run(task):\n    pass\n"
-
-
-@dataclass
-class FakeSlurm:
-    """The JSON file behind the fake commands."""
-
-    file: Path
-
-    def set(self, **how: object) -> None:
-        self.file.write_text(json.dumps(self.state | how))
-
-    @property
-    def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self.file.read_text())
-        return state
-
-    @property
-    def jobs(self) -> dict[str, dict[str, str]]:
-        jobs: dict[str, dict[str, str]] = self.state["jobs"]
-        return jobs
 
 
 @pytest.fixture
 def slurm(band: Band) -> FakeSlurm:
-    commands = band.folder / "bin"
-    commands.mkdir()
-    for name in ("sbatch", "squeue", "scontrol", "srun"):
-        shutil.copy(FAKE, commands / name)
-    file = band.folder / "slurm.json"
-    start = {"sbatch": "accept", "next": 36, "jobs": {}, "calls": [], "max_array_size": 1001}
-    file.write_text(json.dumps(start))
-    band.environ["PATH"] = f"{commands}:{os.environ['PATH']}"
-    band.environ["FAKE_SLURM"] = str(file)
     band.write("flow.py", FLOW)
-    return FakeSlurm(file)
+    return installed(band.folder, band.environ)
 
 
 def test_one_sbatch_queues_the_array_and_everything_is_recorded(

@@ -13,6 +13,7 @@ from slurmband.domain.workers import Element, Worker
 from slurmband.liveness import incarnation
 from slurmband.store import (
     claiming,
+    explanations,
     growth,
     interventions,
     membership,
@@ -22,6 +23,7 @@ from slurmband.store import (
 )
 from slurmband.store.claiming import Taker
 from slurmband.store.database import Store
+from slurmband.store.explanations import Amended
 from slurmband.store.pruning import Pruned
 from slurmband.store.registration import Registered, Revision
 
@@ -208,12 +210,31 @@ class Bench:
         reason: Reason = Reason.SILENT,
         journal: Mapping[int, Ending | None] | None = None,
         unmoved: Callable[[], bool] = always,
+        settled: bool = False,
         now: float = 20.0,
     ) -> list[tuple[Claim, Ending]]:
         with self.store.transaction() as tx:
             return membership.lose(
-                tx, worker, reason, unmoved=unmoved, journal=journal or {}, now=now
+                tx,
+                worker,
+                reason,
+                unmoved=unmoved,
+                journal=journal or {},
+                settled=settled,
+                now=now,
             )
+
+    def explain(
+        self,
+        worker: Worker,
+        told: Reason | None,
+        was: Reason = Reason.PROCESS_GONE,
+        *,
+        settled: bool = True,
+        now: float = 30.0,
+    ) -> list[Amended]:
+        with self.store.transaction() as tx:
+            return explanations.explain(tx, worker, was, told, settled=settled, now=now)
 
     def prune(self, **keep: int | None) -> Pruned:
         with self.store.transaction() as tx:

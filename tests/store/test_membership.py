@@ -26,6 +26,7 @@ pytestmark = pytest.mark.unit
 STATUS = "SELECT name, status, reason, ended_at FROM workers ORDER BY key"
 CHARGED = [Reason.PROCESS_GONE, Reason.OUT_OF_MEMORY, Reason.SILENT]
 UNCHARGED = [Reason.PREEMPTED, Reason.NODE_FAILURE, Reason.CANCELLED, Reason.REQUEUED]
+NOT_BEGUN = Ending(Outcome.RELEASED, Reason.NOT_BEGUN)
 
 
 @pytest.fixture
@@ -158,9 +159,43 @@ def test_what_was_not_begun_is_charged_to_nobody(graph: Bench, reason: Reason) -
     alice = graph.worker("alice")
     held = graph.claim(alice)
 
-    assert graph.lose(alice, reason) == [(held, Ending(Outcome.RELEASED, reason))]
+    assert graph.lose(alice, reason) == [(held, NOT_BEGUN)]
 
     assert graph.state("bake") == "ready"
+
+
+def test_what_was_never_begun_does_not_come_to_the_wall(graph: Bench) -> None:
+    for _ in range(2):
+        alice = graph.worker("alice")
+        graph.claims(alice)
+        graph.lose(alice, Reason.TIME_LIMIT)
+
+    assert graph.rows("SELECT state, walls, overruns FROM tasks") == [("ready", 0, 0)] * 3
+
+
+@pytest.mark.parametrize(
+    ("cluster", "reason", "settled", "asked"),
+    [
+        ("thunder", Reason.PROCESS_GONE, False, True),
+        ("thunder", Reason.SILENT, False, True),
+        ("thunder", Reason.JOB_OVER, False, True),
+        ("thunder", Reason.REQUEUED, False, True),
+        ("thunder", Reason.OUT_OF_MEMORY, False, False),
+        ("thunder", Reason.PROCESS_GONE, True, False),
+        ("local", Reason.PROCESS_GONE, False, False),
+        (None, Reason.PROCESS_GONE, False, False),
+    ],
+)
+def test_slurm_is_to_be_asked_why_where_it_may_know_better(
+    graph: Bench, cluster: str | None, reason: Reason, *, settled: bool, asked: bool
+) -> None:
+    alice = graph.arrive(element(cluster=cluster) if cluster else None)
+
+    graph.lose(alice, reason, settled=settled)
+
+    with graph.store.read() as tx:
+        unexplained = queries.unexplained_workers(tx)
+    assert unexplained == ([(alice, reason, 20.0)] if asked else [])
 
 
 @pytest.mark.parametrize("reason", CHARGED)
@@ -222,7 +257,7 @@ def test_what_ended_unreported_counts_as_it_ended(graph: Bench) -> None:
     assert revoked == [
         (bake, COMPLETED),
         (boil, FAILED),
-        (fry, Ending(Outcome.RELEASED, Reason.SILENT)),
+        (fry, NOT_BEGUN),
     ]
     assert graph.states() == {"bake": "completed", "boil": "failed", "fry": "ready"}
 
