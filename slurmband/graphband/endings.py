@@ -4,6 +4,7 @@ import sys
 import traceback
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
+from slurmband.errors import TasksFailed
 
 COMPLETED = Ending(Outcome.COMPLETED)
 #: A worker that was interrupted, or asked to leave, hands its task back unharmed.
@@ -14,8 +15,18 @@ INTERRUPTED = Ending(Outcome.RELEASED, Reason.DRAINED)
 NOT_BEGUN = Ending(Outcome.RELEASED, Reason.NOT_BEGUN)
 
 
+class Ended(TasksFailed):
+    """Raised in a task by what knows its ending, where a traceback would tell nothing."""
+
+    def __init__(self, task: str, ending: Ending) -> None:
+        self.ending = ending
+        super().__init__(f"task {task!r} {ending.outcome}: {ending.reason}")
+
+
 def failure(error: BaseException) -> Ending:
     """Describe an exception: one line as the reason, and the whole traceback."""
+    if isinstance(error, Ended):
+        return error.ending
     lines = traceback.format_exception_only(error)
     reason = lines[-1].strip() if lines else type(error).__name__
     return Ending(Outcome.FAILED, reason, "".join(traceback.format_exception(error)))
