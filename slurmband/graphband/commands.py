@@ -125,14 +125,14 @@ def _run(band: Graphband[Any], shell: Shell, task: Task[Command]) -> None:
     )
     if found.left:
         log.warning("task=%s left processes behind, which were killed; let it `wait`", task.id)
-    if _was_told_to_leave(found, shell):
+    if was_told_to_leave(found, shell):
         raise Ended(task.id, INTERRUPTED)
     if found.status != 0:
         said = found.refused or reason_of(found.status or 0)
         raise Ended(task.id, Ending(Outcome.FAILED, said, f"{said}: {text}"))
 
 
-def _was_told_to_leave(found: Exit, shell: Shell) -> bool:
+def was_told_to_leave(found: Exit, shell: Shell) -> bool:
     """Whether the command ended since this worker is to leave: then nobody is to blame.
 
     After SIGTERM an exit status of 0 counts for nothing: programs that save what they have, to go on

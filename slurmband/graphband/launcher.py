@@ -13,6 +13,7 @@ standard library only; it is run as a file, never imported.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -22,6 +23,8 @@ import time
 
 #: Seconds for which processes that a command left behind may go on, such as those of ``> >(tee log)``.
 AFTERWARDS = 2.0
+#: Of prctl(2): what a command's processes leave behind becomes a child of this process.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
@@ -29,6 +32,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)  # a command has the default again
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     while line := read_line():
         run(**json.loads(line))
 
@@ -54,7 +58,7 @@ def run(command: str, cwd: str, env: dict[str, str]) -> None:
     """Run one command to its end."""
     try:
         os.chdir(cwd)
-        session = os.posix_spawnp(
+        leader = os.posix_spawnp(
             "bash",
             ["bash", "-c", command],
             os.environ | env,
@@ -64,46 +68,74 @@ def run(command: str, cwd: str, env: dict[str, str]) -> None:
     except OSError as error:
         tell(refused=str(error))
         return
-    tell(began=session)
-    ended = os.pidfd_open(session)
-    while ended not in listen(session, ended, None):
-        pass
-    os.close(ended)
-    _, status = os.waitpid(session, 0)
-    tell(ended=os.waitstatus_to_exitcode(status), left=not ends_by_itself(session))
+    tell(began=leader)
+    session = Session(leader)
+    status = session.wait()
+    tell(ended=status, left=not session.ends_by_itself())
 
 
-def listen(session: int, ended: int | None, seconds: float | None) -> list[int]:
-    """Wait for something to happen; hand signals on. If the worker is gone, end all and leave."""
-    readable, _, _ = select.select([0] if ended is None else [0, ended], [], [], seconds)
-    if 0 in readable:
-        numbers = os.read(0, 16)
-        if not numbers:
-            send(session, signal.SIGKILL)
-            sys.exit()
-        for number in numbers:
-            send(session, number)
-    return readable
+class Session:
+    """All processes of one command.
 
+    Parameters
+    ----------
+    leader : int
+        The shell, which gives the session its number.
+    """
 
-def ends_by_itself(session: int) -> bool:
-    """Whether nothing of a session is left soon; what is, is killed."""
-    deadline = time.monotonic() + AFTERWARDS
-    while send(session, 0):
-        if time.monotonic() > deadline:
-            send(session, signal.SIGKILL)
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+        self._asked_to_end = False
+
+    def wait(self) -> int:
+        """Return how the shell ended; hand signals on meanwhile."""
+        ended = os.pidfd_open(self._leader)
+        while ended not in self._listen([0, ended], None):
+            pass
+        os.close(ended)
+        _, status = os.waitpid(self._leader, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def ends_by_itself(self) -> bool:
+        """Whether nothing is left soon; what is, is killed.
+
+        What was asked to end has the time that the worker gives it: the shell is the first to go.
+        """
+        deadline = time.monotonic() + AFTERWARDS
+        while self._is_there():
+            if time.monotonic() > deadline and not self._asked_to_end:
+                self._send(signal.SIGKILL)
+                return False
+            self._listen([0], 0.02)
+        return True
+
+    def _listen(self, sources: list[int], seconds: float | None) -> list[int]:
+        """Wait for something to happen; hand signals on. If the worker is gone, end all and leave."""
+        readable, _, _ = select.select(sources, [], [], seconds)
+        if 0 in readable:
+            numbers = os.read(0, 16)
+            if not numbers:
+                self._send(signal.SIGKILL)
+                sys.exit()
+            for number in numbers:
+                self._send(number)
+            self._asked_to_end = True
+        return readable
+
+    def _is_there(self) -> bool:
+        """Whether a process is left; one that has ended is there until somebody asks how."""
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        return self._send(0)
+
+    def _send(self, number: int) -> bool:
+        """Signal all processes; False if there is none."""
+        try:
+            os.killpg(self._leader, number)
+        except (ProcessLookupError, PermissionError):  # somebody else's are beyond us
             return False
-        listen(session, None, 0.02)
-    return True
-
-
-def send(session: int, number: int) -> bool:
-    """Signal all processes of a session; False if there is none."""
-    try:
-        os.killpg(session, number)
-    except (ProcessLookupError, PermissionError):  # what belongs to somebody else is beyond us
-        return False
-    return True
+        return True
 
 
 if __name__ == "__main__":

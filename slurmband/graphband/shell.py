@@ -76,8 +76,6 @@ class Shell:
         env : mapping of str to str
             Added to the environment.
         """
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # what was said before stands before it in the log
         self._ask({"command": command, "cwd": str(cwd), "env": dict(env)})
         try:
             return self._wait()
@@ -140,7 +138,10 @@ class Shell:
 
     def _hear_launcher(self, line: socket.socket) -> Exit | None:
         """Read what the launcher says; the end of the command, if it says that."""
-        more = line.recv(1 << 12)
+        try:
+            more = line.recv(1 << 12)
+        except ConnectionError:  # it had not read all when it was killed
+            more = b""
         if not more:
             return self._without_launcher()
         *words, self._unread = (self._unread + more).split(b"\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -313,6 +314,17 @@ def test_sigterm_is_handed_on_and_the_task_is_released(band: Band) -> None:
     assert outcomes(band) == [("a", "released", "drained")]
     assert band.sql("SELECT failures, deaths FROM tasks") == [(0, 0)]
     assert band.tasks()["a"]["state"] == "ready"
+
+
+def test_what_a_shell_runs_has_time_to_end_after_the_shell(band: Band) -> None:
+    save = "trap 'sleep 3; echo saved > saved; exit' TERM; sleep 600 & echo $! > child; wait"
+    pid = begin(band, line("a", f"echo $$ > shell; bash -c {shlex.quote(save)}; true"))
+
+    os.kill(pid, signal.SIGTERM)
+    assert band.started[0].wait(60) == 0
+
+    assert (band.folder / "saved").exists()
+    assert outcomes(band) == [("a", "released", "drained")]
 
 
 def test_a_command_that_does_not_hear_sigterm_is_killed_before_the_worker_is(band: Band) -> None:
