@@ -113,6 +113,15 @@ class CyclicGraph(GraphError):
         )
 
 
+class BadCommand(GraphError):
+    """A list of commands that cannot be run, or a line of it."""
+
+    def __init__(self, source: str, line: int | None, what: str) -> None:
+        self.source = source
+        self.line = line
+        super().__init__(f"{source}{'' if line is None else f':{line}'}: {what}")
+
+
 class GraphChanged(GraphError):
     """A worker's own graph is not the one that is registered."""
 

@@ -5,33 +5,33 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from slurmband.cli.common import DEFAULT_DB, Db, make_store, named, plural
+from slurmband.cli.common import DEFAULT_DB, Db, make_store
 from slurmband.cli.log import log_more
+from slurmband.cli.submitted import registration, report, say, show
 from slurmband.cli.wait import watch
 from slurmband.clock import SystemClock
 from slurmband.domain.budgets import Budgets
-from slurmband.domain.graph import Graph
-from slurmband.errors import SlurmRefused, UsageError
+from slurmband.errors import UsageError
+from slurmband.graphband.commands import CommandList
 from slurmband.graphband.options import resolve
-from slurmband.graphband.program import Program, load
+from slurmband.graphband.work import Work, find
 from slurmband.slurm import templates
 from slurmband.slurm.arrays import parse
-from slurmband.slurm.command import run as run_command
 from slurmband.slurm.options import CommandLine, is_of_sbatch, split
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.slurm.sizes import in_megabytes
 from slurmband.slurm.times import seconds
 from slurmband.store.file import path_of
 from slurmband.store.layout import Layout
-from slurmband.store.registration import Registered
-from slurmband.submission.request import CARRIED, Cluster, Request, new_token
-from slurmband.submission.submit import Queued, Submitter, check_cluster, let_grow, register
+from slurmband.submission.request import CARRIED, Cluster, Request
+from slurmband.submission.submit import Submitter, check_cluster, let_grow, register
 from slurmband.submission.wait import follow
 
 
@@ -135,6 +135,13 @@ def submit(
     max_submissions: Annotated[
         int, typer.Option(min=1, metavar="N", help="With --until-done: so many arrays in all.")
     ] = 10,
+    commands: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Run the commands in FILE, one a line, instead of a workflow; - is standard input.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the script and sbatch's call; queue nothing.")
     ] = False,
@@ -147,7 +154,7 @@ def submit(
     wait: Annotated[
         bool, typer.Option("--wait", "-W", help="Wait until all is done; 69 if a task failed.")
     ] = False,
-    replace: Annotated[
+    replace_study: Annotated[
         bool,
         typer.Option(
             "--replace", help="Cancel the study that this database holds, for another one."
@@ -157,15 +164,14 @@ def submit(
 ) -> None:
     """Queue an array of workers: submit [OPTIONS] [SBATCH OPTIONS] WORKFLOW.py [ARGUMENTS].
 
-    Or for a program with a Graphband loop of its own: submit [OPTIONS] -- COMMAND [ARGUMENTS].
+    Or for a list of commands: submit [OPTIONS] [SBATCH OPTIONS] --commands FILE. Or for a program with
+    a Graphband loop of its own: submit [OPTIONS] -- COMMAND [ARGUMENTS].
 
     The graph is checked and registered first; a bad graph queues nothing. (With --growing, workers
     check and register it as they go.) Options that are not
     listed here go to sbatch, where they win over the script: --time=2:00:00 --mem=4G -p short.
     """
     line: CommandLine = context.meta["slurmband.line"]
-    if not line.program:
-        raise UsageError("nothing to run: name a workflow file, or a command after --.")
     _export(
         LABELS=_with_size(labels, line),
         MAX_FAILED_RETRIES=max_failed_retries,
@@ -188,10 +194,13 @@ def submit(
         options=_carried(line),
     )
     request.script("checked-early")  # a bad template is found before anything is written
-    program = None if line.is_command else load(line.program[0], line.program[1:])
-    graph = None if program is None or growing else program.graph()
+    work = _work(line, commands, growing=growing)
+    graph = None if work is None or growing else work.graph()
+    listed = work if isinstance(work, CommandList) else None
+    if listed is not None:
+        request = replace(request, commands=listed.kept_in(request.layout))
     if dry_run or test_only:
-        _show(request, test_only=test_only)
+        show(request, test_only=test_only)
         return
     check_cluster(cluster)
     _point_out_unused(line, cluster)
@@ -202,25 +211,28 @@ def submit(
     if growing:
         let_grow(store, budgets, now=SystemClock().now())
         if not parsable:
-            _say("The graph grows: workers register its tasks as they come to them.")
+            say("The graph grows: workers register its tasks as they come to them.")
     elif graph is not None:
+        if listed is not None:
+            listed.keep(request.layout)
         registered = register(
             store,
             graph,
             budgets,
-            compare=enable_fingerprints,
-            replace=replace,
+            compare=enable_fingerprints or listed is not None,
+            mended=listed is not None,
+            replace_study=replace_study,
             now=SystemClock().now(),
         )
         if not parsable:
-            _say(*_registered(graph, registered))
+            say(*registration(graph, registered))
     if cluster is Cluster.DEBUG:
-        _debug(request, program)
+        _debug(request, work)
         return
     queue = SlurmQueue()
     submitter = Submitter(store, queue, SystemClock().now, time.sleep)
     arrays = submitter.submit(request)
-    _report(request, arrays, parsable=parsable)
+    report(request, arrays, parsable=parsable)
     if wait:
         watch(follow(store, arrays, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
 
@@ -258,22 +270,6 @@ def _point_out_unused(line: CommandLine, cluster: Cluster) -> None:
         sys.stderr.write(f"note: on --cluster {cluster} these have no effect: {' '.join(unused)}\n")
 
 
-def _registered(graph: Graph, registered: Registered) -> list[str]:
-    """Say what the registration did, and what it could not do."""
-    notes = [f"{registered.added} of them new"]
-    if registered.dropped:
-        notes.append(f"{registered.dropped} no longer in it")
-    if registered.invalidated:
-        notes.append(f"{registered.invalidated} to run again for their fingerprints")
-    lines = [f"{plural(len(graph), 'task')} registered, {', '.join(notes)}."]
-    if registered.too_late:
-        late = named(registered.too_late)
-        lines.append(
-            f"note: new dependencies of {late} come too late: started or completed before."
-        )
-    return lines
-
-
 def _carried(line: CommandLine) -> dict[str, str]:
     """Return the variables that the script carries.
 
@@ -291,54 +287,28 @@ def _export(**given: object) -> None:
     resolve({}, os.environ)
 
 
-def _show(request: Request, *, test_only: bool) -> None:
-    token = new_token()
-    options = request.sbatch_options(request.array, token)
-    if not test_only:
-        _say(f"sbatch --parsable {' '.join(options)} SCRIPT", "with SCRIPT:", "")
-        _say(request.script(token))
-        return
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
-        script.write(request.script(token))
-        script.flush()
-        reply = run_command(["sbatch", "--test-only", *options, script.name])
-    _say(reply.stdout.strip(), reply.stderr.strip())
-    if reply.returncode != 0:
-        raise SlurmRefused("sbatch", reply.returncode or 1, reply.stderr)
+def _work(line: CommandLine, commands: str | None, *, growing: bool) -> Work | None:
+    """Load the workflow or the list of commands; None: a program that has a loop of its own."""
+    if line.is_command and line.program and commands is None:
+        return None
+    file = line.program[0] if line.program else None
+    return find(file, line.program[1:], commands=commands, growing=growing)
 
 
-def _debug(request: Request, program: Program | None) -> None:
+def _debug(request: Request, work: Work | None) -> None:
     """Run one worker here, where a debugger can look at it."""
     from slurmband.slurm.executors import run_here
 
     os.environ["SLURMBAND_DB"] = str(request.layout.database)
-    if program is None:
+    if work is None:
         os.execvp(request.line.program[0], request.line.program)  # noqa: S606  # no shell wanted
     from slurmband.graphband.band import Graphband
 
     log_more(verbose=True)
-    growing = resolve({}).growing
-    band: Graphband[Any] = Graphband(program.source if growing else program.graph())
-    found = run_here(request.layout.submissions, lambda: band.run(program.run))
-    _say(f"{found.completed} of {found.total} tasks completed.")
-
-
-def _report(request: Request, arrays: list[Queued], *, parsable: bool) -> None:
-    if parsable:
-        _say(*(str(array.array_job_id) for array in arrays))
-        return
-    for queued in arrays:
-        again = "" if queued.handle is not None else " (found again: an earlier call had queued it)"
-        name = f"{queued.array_job_id}_[{queued.array}]"
-        _say(f"Queued {name} on {request.cluster}: {plural(len(queued.array), 'element')}{again}.")
-    _say("`slurmband status` says how far it is; `slurmband jobs` what runs where.")
-
-
-def _say(*lines: str) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()  # before what --wait shows on standard error
+    band: Graphband[Any] = Graphband(work.source if resolve({}).growing else work.graph())
+    with work.running(band) as run:
+        found = run_here(request.layout.submissions, lambda: band.run(run))
+    say(f"{found.completed} of {found.total} tasks completed.")
 
 
 def add_to(app: typer.Typer) -> None:

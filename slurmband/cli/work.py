@@ -15,10 +15,14 @@ def _option(name: str) -> Any:
 def work(
     context: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="WORKFLOW", help="Python file with tasks() and run(task).")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="WORKFLOW", help="Python file with tasks() and run(task).", show_default=False
+        ),
+    ] = None,
     db: Annotated[str | None, _option("db")] = OPTIONS["db"].default,
     labels: Annotated[str | None, _option("labels")] = OPTIONS["labels"].default,
+    commands: Annotated[str | None, _option("commands")] = OPTIONS["commands"].default,
     wait: Annotated[bool, _option("wait")] = OPTIONS["wait"].default,
     growing: Annotated[bool, _option("growing")] = OPTIONS["growing"].default,
     strict: Annotated[bool, _option("strict")] = OPTIONS["strict"].default,
@@ -33,6 +37,7 @@ def work(
         context.args,
         db=db,
         labels=labels,
+        commands=commands,
         wait=wait,
         growing=growing,
         strict=strict,

@@ -52,6 +52,12 @@ OPTIONS: Final = {
     "labels": Option(
         ("--labels",), None, "What this worker offers: gpu,bigmem.", envvar="SLURMBAND_LABELS"
     ),
+    "commands": Option(
+        ("--commands",),
+        None,
+        "Run the commands in FILE, one a line, instead of a workflow.",
+        metavar="FILE",
+    ),
     "wait": Option(
         ("--wait/--no-wait",), True, "Stay until nothing is left that this worker could ever run."
     ),
@@ -93,7 +99,9 @@ def read(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any] | N
         if name is None or (equals if says is not None else value[:1] in ("", "-")):
             return None
         asked[name] = value if says is None else says
-    return None
+    if asked is None or asked["commands"] is None:
+        return None
+    return asked | {"file": None, "arguments": []}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any] | None:
@@ -127,11 +135,12 @@ _SAYS: Final = {"1": True, "0": False}
 
 
 def work_on(
-    file: str,
+    file: str | None,
     arguments: Sequence[str],
     *,
     db: str | None,
     labels: str | None,
+    commands: str | None,
     wait: bool,
     growing: bool,
     strict: bool,
@@ -141,31 +150,34 @@ def work_on(
 
     Parameters
     ----------
-    file : str
-        The workflow file.
+    file : str or None
+        The workflow file; None where there is a list of commands.
     arguments : sequence of str
         Of the workflow file's own.
-    db, labels, wait, growing, strict, quiet
+    db, labels, commands, wait, growing, strict, quiet
         See `OPTIONS`.
 
     Raises
     ------
+    UsageError
+        If there is not one thing to run.
     TasksFailed
         If `strict` and a task has not completed.
     """
     from slurmband.graphband.band import Graphband
-    from slurmband.graphband.program import load
+    from slurmband.graphband.work import find
 
     log_more(verbose=not quiet)
-    program = load(file, arguments)
-    band = Graphband(
-        program.source if growing else program.graph(),
+    work = find(file, arguments, commands=commands, growing=growing)
+    band: Graphband[Any] = Graphband(
+        work.source if growing else work.graph(),
         db=db,
         labels=labels and labels.replace(",", " ").split(),
         growing=growing,
     )
     band.take_interrupts()
-    found = band.run(program.run, wait=wait)
+    with work.running(band) as run:
+        found = band.run(run, wait=wait)
     if strict and found.completed < found.total:
         raise TasksFailed(
             f"{found.total - found.completed} of {found.total} tasks have not completed. "

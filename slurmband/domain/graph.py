@@ -29,7 +29,8 @@ class Graph:
     tasks : Tasks
         In the user's order.
     digest : str
-        SHA-256 over ids and dependencies, in hexadecimal; the order of tasks does not matter.
+        SHA-256 over ids and dependencies, in hexadecimal; the order of tasks does not matter. Where it
+        was asked for, also over fingerprints.
     fingerprints : str or None
         SHA-256 over ids and fingerprints; None where no task has one.
     """
@@ -45,7 +46,9 @@ class Graph:
         return iter(self.tasks.values())
 
 
-def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
+def check(
+    tasks: Iterable[Any], *, source: str = "the graph", with_fingerprints: bool = False
+) -> Graph:
     """Check everything about a graph that can be checked before it runs.
 
     Parameters
@@ -54,6 +57,8 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
         Consumed once. A `Graph` was checked before, and is returned as it is.
     source : str, optional
         What to call the graph in messages, such as ``"tasks() in sweep.py"``.
+    with_fingerprints : bool, default False
+        Whether another fingerprint makes another graph, on which workers of this one do not work.
 
     Returns
     -------
@@ -72,7 +77,10 @@ def check(tasks: Iterable[Any], *, source: str = "the graph") -> Graph:
     if not found:
         raise EmptyGraph(source)
     _check_dependencies(found)
-    return Graph(found, _digest(found), _sha256(fingerprints) if fingerprints else None)
+    digest, of_fingerprints = _digest(found), _sha256(fingerprints) if fingerprints else None
+    if with_fingerprints and of_fingerprints is not None:
+        digest = _sha256([(digest, of_fingerprints)])
+    return Graph(found, digest, of_fingerprints)
 
 
 def one_by_one(

@@ -450,6 +450,11 @@ class Graphband(Generic[T]):
         """Leave after the task in hand at the first Ctrl-C, as `slurmband work` does."""
         self._interrupts = True
 
+    def on_signal(self, function: Callable[[int], object]) -> None:
+        """Have `function` called with the number of each signal that asks this worker to leave."""
+        if not self.options.disabled:
+            self._loop.drain.on_signal = function
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _iterate(self) -> Generator[Task[T], None, None]:

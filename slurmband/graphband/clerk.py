@@ -17,6 +17,7 @@ from slurmband.store import (
     interventions,
     membership,
     queries,
+    questions,
     registration,
     stopping,
     transitions,
@@ -193,7 +194,9 @@ def _note_time(tx: Transaction, of: Request, found: Round, now: float) -> None:
     if of.limits.limit is not None:
         intents.note_time_limit(tx, of.limits.submission, of.limits.limit)
     found.time_limit = intents.time_limit(tx, of.limits.submission)
-    found.ask_slurm = found.time_limit is None and intents.take_question(tx, of.limits.submission)
+    if found.time_limit is None and intents.take_question(tx, of.limits.submission):
+        questions.take(tx, "squeue", every=0.0, now=now)
+        found.ask_slurm = True
 
 
 def _left(of: Request, found: Round) -> float | None:

@@ -4,7 +4,7 @@ import sys
 import traceback
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
-from slurmband.errors import TimeLimitReached
+from slurmband.errors import TasksFailed, TimeLimitReached
 
 COMPLETED = Ending(Outcome.COMPLETED)
 #: A worker that was interrupted, or asked to leave, hands its task back unharmed.
@@ -19,11 +19,21 @@ NOT_BEGUN = Ending(Outcome.RELEASED, Reason.NOT_BEGUN)
 NO_TIME = Ending(Outcome.RELEASED, Reason.NO_TIME)
 
 
+class Ended(TasksFailed):
+    """Raised in a task by what knows its ending, where a traceback would tell nothing."""
+
+    def __init__(self, task: str, ending: Ending) -> None:
+        self.ending = ending
+        super().__init__(f"task {task!r} {ending.outcome}: {ending.reason}")
+
+
 def failure(error: BaseException) -> Ending:
     """Describe an exception: one line as the reason, and the whole traceback."""
     if isinstance(error, TimeLimitReached):
         told = "".join(traceback.format_exception(error))
         return Ending(Outcome.KILLED, Reason.OVERRUN, told)
+    if isinstance(error, Ended):
+        return error.ending
     lines = traceback.format_exception_only(error)
     reason = lines[-1].strip() if lines else type(error).__name__
     return Ending(Outcome.FAILED, reason, "".join(traceback.format_exception(error)))

@@ -28,6 +28,8 @@ class Drain:
         self._forward = forward
         self._before: dict[int, object] = {}
         self.asked_by: str | None = None
+        #: Called with the number of each signal that asks, in its handler: at any line of the program.
+        self.on_signal: Callable[[int], object] = lambda _number: None
 
     def __bool__(self) -> bool:
         return self.asked_by is not None
@@ -67,6 +69,7 @@ class Drain:
             log.warning("%s: leaving after the task in hand; once more to leave now", name)
         self.asked_by = self.asked_by or name
         self._forward(number)
+        self.on_signal(number)
 
 
 #: Who took signals over in this process. A forked child is another process: a pool of the user's ends

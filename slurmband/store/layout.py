@@ -104,6 +104,11 @@ class Layout:
         return self.folder / "submissions"
 
     @property
+    def commands(self) -> Path:
+        """Lists of commands as they were submitted."""
+        return self.folder / "commands"
+
+    @property
     def backups(self) -> Path:
         """Copies of the database: of every so often, and as it was before each upgrade."""
         return self.folder / "backups"

@@ -127,6 +127,13 @@ def task_ids(tx: Transaction) -> set[str]:
     return set(tx.connection.execute(query).scalars())
 
 
+def fingerprints_of_ended(tx: Transaction) -> dict[str, str | None]:
+    """Return task -> registered fingerprint, of those that failed or were killed."""
+    ended = tasks.c.state.in_([TaskState.FAILED, TaskState.KILLED])
+    rows = tx.connection.execute(select(tasks.c.id, tasks.c.fingerprint).where(ended))
+    return {row.id: row.fingerprint for row in rows}
+
+
 def knows_task(tx: Transaction, task: str) -> bool | None:
     """Say whether a task is registered; None if no task is yet."""
     found = tx.connection.execute(select(tasks.c.id).where(tasks.c.id == task)).first()

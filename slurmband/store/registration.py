@@ -38,8 +38,9 @@ class Registered:
         How many tasks are new, no longer in the graph, registered otherwise than before, or to run
         again since their fingerprint is another.
     too_late : tuple of str
-        Tasks that had started or completed, so that their new dependencies change nothing unless they
-        run again.
+        Tasks that had started, so that their new dependencies change nothing unless they run again.
+    mended : int
+        How many had failed and are to be tried again, since their fingerprint is another.
     """
 
     revision: int
@@ -48,6 +49,7 @@ class Registered:
     changed: int = 0
     invalidated: int = 0
     too_late: tuple[str, ...] = ()
+    mended: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Request:
     template : Template
     directory : Path
         Where the workers run.
+    commands : Path or None
+        Instead of a program: the band's copy of a list of commands.
     workers_per_element : int
     max_submissions : int or None
         The array continues itself, until there were so many; None: it does not.
@@ -68,6 +70,7 @@ class Request:
     layout: Layout
     template: Template
     directory: Path
+    commands: Path | None = None
     workers_per_element: int = 1
     max_submissions: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +79,8 @@ class Request:
     @property
     def worker_command(self) -> list[str]:
         """The command line that an element runs; a bare ``python`` is the interpreter that submits."""
+        if self.commands is not None:
+            return [self.python, "-m", "slurmband", "work", "--commands", str(self.commands)]
         if self.line.is_command:
             first, *rest = self.line.program
             return [self.python if first in ("python", "python3") else first, *rest]

@@ -8,7 +8,7 @@ the array up by its token before it queues anything.
 import contextlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slurmband.domain.budgets import Budgets
@@ -26,7 +26,15 @@ from slurmband.slurm.arrays import ArraySpec, parse, split
 from slurmband.slurm.executors import LocalArray, LocalArrayExecutor, SlurmArrayExecutor
 from slurmband.slurm.limits import max_array_size
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import chains, growth, intents, queries, registration, stopping
+from slurmband.store import (
+    chains,
+    growth,
+    intents,
+    interventions,
+    queries,
+    registration,
+    stopping,
+)
 from slurmband.store.chains import Link
 from slurmband.store.database import Store
 from slurmband.store.registration import Registered
@@ -228,22 +236,50 @@ def check_cluster(cluster: Cluster) -> None:
 
 
 def register(
-    store: Store, graph: Graph, budgets: Budgets, *, compare: bool, replace: bool, now: float
+    store: Store,
+    graph: Graph,
+    budgets: Budgets,
+    *,
+    compare: bool,
+    replace_study: bool,
+    now: float,
+    mended: bool = False,
 ) -> Registered:
     """Register the graph as the band's current revision.
+
+    Parameters
+    ----------
+    store : Store
+    graph : Graph
+    budgets : Budgets
+    compare : bool
+        Whether completed tasks whose fingerprint changed are to run again.
+    replace_study : bool
+        Whether the graph may take the place of one that has nothing in common with it.
+    now : float
+        UTC seconds since the epoch.
+    mended : bool, default False
+        Whether failed and killed tasks whose fingerprint changed are to be tried again.
 
     Raises
     ------
     GraphReplaced
-        If the registered graph has no task in common with it, and `replace` is false.
+        If the registered graph has no task in common with it, and `replace_study` is false.
     """
     with telling(store) as tx:
         known = queries.task_ids(tx)
-        if known and not replace and known.isdisjoint(graph.tasks):
+        if known and not replace_study and known.isdisjoint(graph.tasks):
             raise GraphReplaced(str(store.layout.database), len(known))
-        return registration.register(
+        ended = queries.fingerprints_of_ended(tx) if mended else {}
+        done = registration.register(
             tx, graph, budgets=budgets, new_revision=True, compare=compare, now=now
         )
+        other = [
+            name
+            for name, of in ended.items()
+            if name in graph.tasks and graph.tasks[name].fingerprint != of
+        ]
+        return replace(done, mended=len(interventions.reset(tx, other, now=now)))
 
 
 def let_grow(store: Store, budgets: Budgets, *, now: float) -> None:

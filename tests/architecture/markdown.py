@@ -41,6 +41,11 @@ def python_blocks(*, marked: str | None = None) -> list[Block]:
     return [block for block in found if marked is None or marked in block.words]
 
 
+def command_blocks() -> list[Block]:
+    """Return all blocks that are lists of commands."""
+    return [block for page in PAGES for block in blocks(page) if "commands" in block.words]
+
+
 def links(page: Path) -> Iterator[str]:
     """Return the relative links of a page."""
     for target in _LINK.findall(_FENCE.sub("", page.read_text())):

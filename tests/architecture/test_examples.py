@@ -50,6 +50,19 @@ def test_a_workflow_file_of_the_guides_runs(band: Band, block: Block) -> None:
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
 
 
+@pytest.mark.parametrize("block", markdown.command_blocks(), ids=str)
+def test_a_list_of_commands_of_the_guides_runs(band: Band, block: Block) -> None:
+    band.write("commands.txt", block.text)
+
+    band.cli("submit", "--cluster", "local", "--wait", "--commands", "commands.txt")
+
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+    made = [file for file in band.folder.glob("*.txt") if file.name != "commands.txt"]
+    assert made
+    assert all(file.read_text().strip() for file in made)
+
+
 def test_there_are_programs_to_run() -> None:
     assert len(markdown.python_blocks(marked="run")) >= 3
     assert len(markdown.python_blocks(marked="submit")) >= 1
+    assert len(markdown.command_blocks()) >= 3

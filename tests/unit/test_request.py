@@ -14,6 +14,7 @@ from slurmband.submission.request import CARRIED, Cluster, Request, new_token
 
 pytestmark = pytest.mark.unit
 
+LIST = Path("/data/my band/x.sqlite.d/commands/0123.txt")
 TOKEN = "slurmband-0123"
 BARE = Template("bare", "#!/bin/bash\n# {{ directives }}\nlaunch=(srun)\n# {{ worker }}\n")
 REQUEST = Request(
@@ -182,3 +183,10 @@ def test_no_two_submissions_have_the_same_token() -> None:
 
     assert len(tokens) == 100
     assert all(token.startswith("slurmband-") and "|" not in token for token in tokens)
+
+
+def test_workers_of_a_list_of_commands_read_the_bands_copy() -> None:
+    request = replace(REQUEST, line=CommandLine(), commands=LIST)
+
+    assert request.worker_command == [*WORK[:-2], "--commands", str(LIST)]
+    assert f"work --commands '{LIST}')" in request.script(TOKEN)

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unit
 PLAIN: dict[str, Any] = {
     "db": None,
     "labels": None,
+    "commands": None,
     "wait": True,
     "growing": False,
     "strict": False,
@@ -31,6 +32,7 @@ PLAIN: dict[str, Any] = {
         ("--db x.sqlite --labels=gpu flow.py", {"db": "x.sqlite", "labels": "gpu"}),
         ("-q --no-wait flow.py", {"quiet": True, "wait": False}),
         ("--quiet --no-wait --wait flow.py", {"quiet": True}),
+        ("--commands c.txt -q", {"file": None, "commands": "c.txt", "quiet": True}),
         ("--growing --strict flow.py", {"growing": True, "strict": True}),
     ],
 )
@@ -41,7 +43,11 @@ def test_a_right_line_is_read(line: str, said: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "--help", "-h flow.py", "--db", "--quiet=1 flow.py", "-x flow.py", "--db= flow.py"]
+    "line",
+    [
+        *("", "--help", "-h flow.py", "--db", "--quiet=1 flow.py", "-x flow.py", "--db= flow.py"),
+        *("--quiet", "--commands", "--commands -"),
+    ],
 )
 def test_what_is_not_right_is_left_to_typer(line: str) -> None:
     assert worker.read(line.split(), {}) is None
@@ -80,6 +86,7 @@ def by_typer(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]
 
 WORDS = ["flow.py", "-q", "--quiet", "--wait", "--no-wait", "--growing", "--strict", "x", "--", "-"]
 WORDS += ["--db", "--db=a", "--labels", "--labels=gpu,big", "--labels=a=b", "--quiet=1", "-qq", "é"]
+WORDS += ["--commands", "--commands=c.txt"]
 ENVIRONMENTS = st.fixed_dictionaries(
     {},
     optional={
