@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from slurmband.domain.band_facts import WorkerFacts
 from slurmband.domain.death import Evidence
-from slurmband.domain.facts import WorkerFacts
 from slurmband.domain.processes import Fate
 
 

@@ -2,26 +2,25 @@
 
 import json
 import math
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import exists, func, literal, select
+from sqlalchemy import exists, func, select
 
-from slurmband.domain.budgets import BUDGETS, COUNTERS
-from slurmband.domain.facts import (
+from slurmband.domain.band_facts import (
     ArrayFacts,
-    AttemptFacts,
     BandFacts,
-    Blocker,
-    Failure,
+    Head,
     Held,
-    TaskFacts,
-    Typical,
     WorkerFacts,
 )
-from slurmband.domain.states import ENDED_BADLY, TaskState
+from slurmband.domain.budgets import BUDGETS, COUNTERS
+from slurmband.domain.facts import AttemptFacts, TaskFacts, Typical
+from slurmband.domain.states import CLAIMABLE, TaskState
 from slurmband.domain.workers import WorkerStatus
 from slurmband.store import growth, queries
 from slurmband.store.database import Transaction
+from slurmband.store.endings import blockers, failures
 from slurmband.store.schema import (
     attempts,
     durations,
@@ -35,12 +34,6 @@ from slurmband.store.schema import (
     workers,
     workflows,
 )
-
-#: So many causes are told of.
-TOP: Final = 5
-#: So many tasks that one cause blocks are counted.
-_COUNT_TO: Final = 10_000
-
 
 # --- one task -----------------------------------------------------------------------------------
 
@@ -132,7 +125,7 @@ def _blocked_below(tx: Transaction, key: int) -> int:
 def band(tx: Transaction, *, since: float) -> BandFacts:
     """Return what is known of the band; ``recent`` counts what happened after `since`, UTC seconds."""
     grown = growth.look(tx)
-    counts = tx.connection.execute(select(task_counts).where(task_counts.c.n > 0))
+    counts = tx.connection.execute(select(task_counts).where(task_counts.c.n > 0)).all()
     newest = select(events.c.timestamp).order_by(events.c.sequence.desc()).limit(1)
     recent = tx.connection.execute(
         select(task_statuses.c.event, func.count().label("n"))
@@ -148,6 +141,7 @@ def band(tx: Transaction, *, since: float) -> BandFacts:
         counts={
             (frozenset(json.loads(row.requirements)), TaskState(row.state)): row.n for row in counts
         },
+        heads=_heads(tx, {row.requirements for row in counts if row.state in CLAIMABLE}),
         workers=live_workers(tx),
         gone={str(reason): int(n) for reason, n in gone},
         arrays=_arrays(tx),
@@ -156,9 +150,25 @@ def band(tx: Transaction, *, since: float) -> BandFacts:
         producer=grown.producer if grown else None,
         last_event=tx.connection.execute(newest).scalar_one_or_none(),
         recent={row.event: row.n for row in recent},
-        failures=_failures(tx),
-        blockers=_blockers(tx),
+        failures=failures(tx),
+        blockers=blockers(tx),
     )
+
+
+def _heads(tx: Transaction, wanted: Collection[str]) -> dict[frozenset[str], Head]:
+    found = {}
+    for requirements in wanted:
+        first = tx.connection.execute(
+            select(tasks.c.id, tasks.c.kind, tasks.c.time_limit)
+            .where(tasks.c.requirements == requirements, tasks.c.free_slots > 0)
+            .order_by(tasks.c.priority.desc(), tasks.c.key)
+            .limit(1)
+        ).one_or_none()
+        if first is not None:
+            usual = _typical(tx, first.kind)
+            head = Head(first.id, usual.mean if usual else first.time_limit)
+            found[frozenset(json.loads(requirements))] = head
+    return found
 
 
 def live_workers(tx: Transaction) -> tuple[WorkerFacts, ...]:
@@ -235,73 +245,6 @@ def _array(row: dict[str, Any], joined: Any) -> ArrayFacts:
         unseen=joined.unseen if joined else 0,
         first_unseen=joined.first_unseen if joined else None,
     )
-
-
-def _failures(tx: Transaction) -> tuple[Failure, ...]:
-    """Return why tasks failed or were killed, the most frequent reason first."""
-    earlier = attempts.alias("earlier")
-    newest = (
-        select(func.max(earlier.c.id))
-        .where(earlier.c.task == tasks.c.key, earlier.c.outcome.is_not(None))
-        .scalar_subquery()
-    )
-    query = (
-        select(
-            tasks.c.state,
-            attempts.c.reason,
-            func.count().label("n"),
-            tasks.c.id,
-            workers.c.log,
-            func.min(tasks.c.key),  # SQLite takes the other columns from the row with the least
-        )
-        .join_from(tasks, attempts, attempts.c.id == newest)
-        .join(workers, workers.c.key == attempts.c.worker)
-        .where(tasks.c.state.in_([TaskState.FAILED, TaskState.KILLED]), tasks.c.in_graph == 1)
-        .group_by(tasks.c.state, attempts.c.reason)
-        .order_by(func.count().desc())
-        .limit(TOP)
-    )
-    return tuple(
-        Failure(TaskState(row.state), row.reason, row.n, row.id, row.log)
-        for row in tx.connection.execute(query)
-    )
-
-
-def _blockers(tx: Transaction) -> tuple[Blocker, ...]:
-    """Return the tasks that ended badly and block most others.
-
-    Those right below decide which, and then all that is blocked below each is counted.
-    """
-    below = tasks.alias("below")
-    query = (
-        select(tasks.c.key, tasks.c.id, tasks.c.state)
-        .join_from(tasks, edges, edges.c.upstream == tasks.c.key)
-        .join(below, below.c.key == edges.c.downstream)
-        .where(tasks.c.state.in_(ENDED_BADLY), below.c.state == TaskState.BLOCKED)
-        .group_by(tasks.c.key)
-        .order_by(func.count().desc(), tasks.c.key)
-        .limit(TOP)
-    )
-    found = []
-    for row in tx.connection.execute(query).all():
-        n = _all_blocked_below(tx, row.key)
-        found.append(Blocker(row.id, TaskState(row.state), min(n, _COUNT_TO), n <= _COUNT_TO))
-    return tuple(sorted(found, key=lambda blocker: -blocker.blocked))
-
-
-def _all_blocked_below(tx: Transaction, key: int) -> int:
-    """Count what one task blocks, to a little more than is counted to."""
-    down = select(literal(key).label("key")).cte("down", recursive=True)
-    below = (
-        select(edges.c.downstream)
-        .join_from(down, edges, edges.c.upstream == down.c.key)
-        .join(tasks, tasks.c.key == edges.c.downstream)
-        .where(tasks.c.state == TaskState.BLOCKED)
-    )
-    # SQLite goes on with the recursion only as long as rows are asked for: the task, and one too many.
-    reached = select(down.union(below).c.key).limit(_COUNT_TO + 2).subquery()
-    query = select(func.count() - 1).select_from(reached)
-    return int(tx.connection.execute(query).scalar_one())
 
 
 # --- what a name may mean -----------------------------------------------------------------------
