@@ -3,7 +3,8 @@
 
 The file ($FAKE_SLURM) holds `jobs` (id -> comment, array, state) and `next`; and how to behave: `sbatch`
 is "accept", "refuse", "lose" (accept, and say that the reply was lost) or "drop" (do not accept, and say
-the same), `max_array_size`. Every call is appended to `calls`.
+the same), `max_array_size`; `queued` are lines that squeue prints of elements. Every call is appended
+to `calls`.
 """
 
 import json
@@ -49,6 +50,8 @@ def squeue(state: dict[str, Any]) -> int:
     if state.get("squeue") == "down":
         sys.stderr.write("slurm_load_jobs error: Unable to contact slurm controller\n")
         return 1
+    for line in state.get("queued", ()) if "-r" in sys.argv else ():
+        sys.stdout.write(f"{line}\n")
     if "--me" in sys.argv:
         for job, options in state["jobs"].items():
             sys.stdout.write(f"{job}|{options['comment']}\n")

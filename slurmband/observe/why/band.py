@@ -29,12 +29,10 @@ def why_band(scene: Scene) -> list[Answer]:
         headline = f"Nothing moves: all {plural(len(suspects), 'worker')} may be dead."
         answers.append(workers.silent(scene, headline, suspects))
     else:
-        answers += _with_workers(scene, alive)
-        if suspects:
-            who = plural(len(suspects), "worker")
-            answers.append(
-                workers.silent(scene, f"{who} of {len(band.workers)} may be dead.", suspects)
-            )
+        found, who = _with_workers(scene, alive), plural(len(suspects), "worker")
+        headline = f"{who} of {len(band.workers)} may be dead."
+        dead = [workers.silent(scene, headline, suspects)] if suspects else []
+        answers += found + dead if moves(scene) else dead + found
     return answers + ([_failures(scene)] if band.failures or band.blockers else [])
 
 

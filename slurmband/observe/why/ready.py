@@ -55,12 +55,17 @@ def not_taken(scene: Scene, ready: Ready) -> Answer:
     if found.short:
         return _no_time(scene, ready, found)
     if found.leaving:
-        who = plural(len(found.leaving), "worker")
-        return _stopped(scene, ready, f"the {who} that could take it were asked to leave")
+        was = "was" if len(found.leaving) == 1 else "were"
+        return _stopped(scene, ready, f"{_those(found.leaving)} {was} asked to leave")
     if found.silent and (not found.lacking or _could(found.silent, ready)):
-        those = f"the {plural(len(found.silent), 'worker')} that could take it"
-        return workers.silent(scene, f"{ready.subject}, and {those} may be dead.", found.silent)
+        headline = f"{ready.subject}, and {_those(found.silent)} may be dead."
+        return workers.silent(scene, headline, found.silent)
     return _requirements(scene, ready, found)
+
+
+def _those(group: list[WorkerFacts]) -> str:
+    number = "only worker" if len(group) == 1 else f"{len(group)} workers"
+    return f"the {number} that could take it"
 
 
 def _could(silent: list[WorkerFacts], ready: Ready) -> bool:
