@@ -59,6 +59,8 @@ def _lines(answer: dict[str, Any], width: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
+    if len(text.split()) <= 2:  # a file stays on its line, however long
+        return [indent + text]
     return textwrap.wrap(
         text,
         width,

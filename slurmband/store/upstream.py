@@ -1,7 +1,8 @@
 """The walk up the graph from a task that waits, or is blocked, to what it comes down to.
 
 Level by level, a query for many tasks at a time, and no further than some thousands of them: what is
-asked for is a cause, not the whole graph.
+asked for is a cause, not the whole graph. Where that is not far enough to meet one, a single path is
+followed to its end.
 """
 
 import json
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, literal, select
 
 from slurmband.domain.facts import Root, Upstream
 from slurmband.domain.states import ENDED_BADLY, TaskState
@@ -20,6 +21,8 @@ from slurmband.store.statements import MANY, Row
 
 #: So many tasks are looked at.
 FAR: Final = 5000
+#: Not by the index of states, which would lead through all that is in one of them.
+_STATE: Final = func.coalesce(tasks.c.state, "")
 _Conditions = Sequence[ColumnElement[Any]]
 
 
@@ -64,7 +67,7 @@ def upstream(tx: Transaction, key: int, name: str, state: TaskState, *, far: int
     """
     in_the_way = [edges.c.satisfied == 0]  # what has completed is in nobody's way
     if state is TaskState.BLOCKED:
-        in_the_way.append(tasks.c.state.in_([*ENDED_BADLY, TaskState.BLOCKED]))
+        in_the_way.append(_STATE.in_([*ENDED_BADLY, TaskState.BLOCKED]))
     walk, frontier = _Walk({}, {key: name}), [key]
     while frontier:
         left = far - len(walk.names)
@@ -75,8 +78,35 @@ def upstream(tx: Transaction, key: int, name: str, state: TaskState, *, far: int
         frontier = frontier[MANY:]
         walk.whole = walk.whole and len(rows) <= left
         frontier += [row.key for row in rows[:left] if walk.comes_to(row) and row.state == state]
-    ends = [row for row in walk.seen if row.state != state]
+    ends = [row for row in walk.seen if row.state != state] or _far_end(tx, walk, state, in_the_way)
     return Upstream(_direct(tx, key, in_the_way), _roots(tx, walk, ends), walk.whole)
+
+
+def _far_end(tx: Transaction, walk: _Walk, through: TaskState, among: _Conditions) -> Sequence[Row]:
+    """Follow one path, from where the walk came to last, by what is first in the graph's order."""
+    if not walk.seen:
+        return []
+    path = select(
+        literal(walk.seen[-1].downstream).label("downstream"),
+        literal(walk.seen[-1].key).label("key"),
+    ).cte("path", recursive=True)
+    here = tasks.alias("here")
+    above = (
+        select(func.min(edges.c.upstream))
+        .join(tasks, tasks.c.key == edges.c.upstream)
+        .where(edges.c.downstream == path.c.key, *among)
+        .scalar_subquery()
+        .correlate(path)
+    )
+    step = select(path.c.key, above).join_from(path, here, here.c.key == path.c.key)
+    path = path.union_all(step.where(func.coalesce(here.c.state, "") == through))
+    query = (
+        select(path.c.downstream, tasks.c.key, tasks.c.id, tasks.c.state, tasks.c.requirements)
+        .join_from(path, tasks, tasks.c.key == path.c.key)
+        .where(path.c.key.is_not(None))
+    )
+    rows = [row for row in tx.connection.execute(query) if walk.comes_to(row)]
+    return [row for row in rows if row.state != through]
 
 
 def _above(

@@ -61,13 +61,14 @@ def test_elements_that_wait_for_the_arrays_own_limit_say_so(cluster: Band) -> No
     assert cluster.json("why", "t0")["answers"][0]["cause"] == "running"
 
 
-def test_a_job_that_waits_for_what_others_have_says_so(cluster: Band) -> None:
-    submit(cluster, "--array", 1, "--nodes=3", "--exclusive")
-    wait_for(lambda: busy_workers(cluster, 1), what="it has all nodes")
-    later = submit(cluster, "--array", 1, "--nodes=3", "--exclusive")
+def test_an_array_that_is_to_begin_later_begins_by_the_command_that_is_proposed(
+    cluster: Band,
+) -> None:
+    array = submit(cluster, "--array", 1, "--begin=now+1hour")
+    wait_for(lambda: reasons(cluster) == {"BeginTime": 1}, what="SLURM says that it is too early")
 
-    def waits() -> bool:
-        found = cluster.json("why", f"{later}_0")["answers"][0]
-        return bool(found["facts"].get("reason") in ("Resources", "Priority"))
+    answer = cluster.json("why", f"{array}_0")["answers"][0]
 
-    wait_for(waits, what="SLURM says that it waits for nodes", seconds=120)
+    assert any(line.startswith("SLURM expects it to start at 20") for line in answer["evidence"])
+    slurm(cluster, *answer["command"].split())
+    wait_for(lambda: busy_workers(cluster, 1), what="it started", seconds=120)

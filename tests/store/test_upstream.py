@@ -68,6 +68,23 @@ def test_it_goes_no_further_than_it_may_and_says_so(bench: Bench) -> None:
     assert (len(whole.roots), whole.whole) == (20, True)
 
 
+@pytest.mark.parametrize("failed", [False, True], ids=["waiting", "blocked"])
+def test_where_the_cause_is_far_a_single_path_is_followed_to_its_end(
+    bench: Bench, *, failed: bool
+) -> None:
+    names = [f"t{n}" for n in range(40)]
+    chain = [task(name, names[n - 1]) for n, name in enumerate(names) if n]
+    bench.register(task("t0"), *chain, task("end", "t39", "t38"))
+    if failed:
+        bench.close(bench.claim(bench.worker()), FAILED)
+
+    found = walk(bench, "end", far=5)
+
+    assert ends(found)["t0"][:2] == ("end", "t38")
+    assert ends(found)["t0"][-3:] == ("t2", "t1", "t0")
+    assert (len(found.roots), found.whole) == (1, False)
+
+
 def test_a_task_that_several_paths_lead_to_is_met_once(bench: Bench) -> None:
     layers = [task("l0-0"), task("l0-1")]
     for depth in range(1, 12):  # two to the twelfth paths

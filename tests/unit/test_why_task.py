@@ -35,7 +35,7 @@ def test_a_running_task_names_who_holds_it_since_when_and_the_log() -> None:
     assert answer.cause is Cause.RUNNING
     assert answer.headline == "run-3 is running: 36_0 took it 1 min 40 s ago."
     assert answer.evidence == [
-        "attempt 1: worker 36_0, element 36_0, job 37, on n1",
+        "attempt 1: worker 36_0 (job 37) on n1",
         "last heard 2.0 s ago; it is a suspect after 1 min 00 s",
         "log: /logs/36_0.out",
     ]

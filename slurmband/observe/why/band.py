@@ -191,10 +191,10 @@ def _long_task(scene: Scene, idle: list[WorkerFacts], busy: list[WorkerFacts]) -
     assert worker.held is not None
     longest = f"{worker.held.task}, in {worker.name} for {scene.ago(since)}"
     others = f"; {len(busy) - 1} more run" if len(busy) > 1 else ""
-    waiting = scene.band.count(TaskState.WAITING)
+    waiting, waits = scene.band.count(TaskState.WAITING), "waits" if len(idle) == 1 else "wait"
     return Answer(
         cause=Cause.LONG_TASK,
-        headline=f"{plural(len(idle), 'worker')} wait for {longest}{others}.",
+        headline=f"{plural(len(idle), 'worker')} {waits} for {longest}{others}.",
         evidence=[
             f"tasks that wait: {waiting}; ready and to be had: none",
             workers.heard(scene, worker),

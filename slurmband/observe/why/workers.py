@@ -24,9 +24,10 @@ def heard(scene: Scene, worker: WorkerFacts) -> str:
 
 def place(attempt: AttemptFacts) -> str:
     """Say where an attempt is, or was."""
-    job = "" if attempt.job is None else f", job {attempt.job}"
-    element = f", element {attempt.element}{job}" if attempt.element else job
-    return f"worker {attempt.worker}{element}, on {attempt.node}"
+    named = attempt.element is None or attempt.worker.startswith(attempt.element)
+    element = "" if named else f" in element {attempt.element}"
+    job = "" if attempt.job is None else f" (job {attempt.job})"
+    return f"worker {attempt.worker}{element}{job} on {attempt.node}"
 
 
 def names(workers: list[WorkerFacts], most: int = 3) -> str:
