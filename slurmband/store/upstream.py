@@ -15,14 +15,12 @@ from sqlalchemy import ColumnElement, func, literal, select
 from slurmband.domain.facts import Root, Upstream
 from slurmband.domain.states import ENDED_BADLY, TaskState
 from slurmband.store.database import Transaction
-from slurmband.store.moves import chunks
+from slurmband.store.moves import STATE_ALONG_EDGE, chunks
 from slurmband.store.schema import attempts, edges, tasks
 from slurmband.store.statements import MANY, Row
 
 #: So many tasks are looked at.
 FAR: Final = 5000
-#: Not by the index of states, which would lead through all that is in one of them.
-_STATE: Final = func.coalesce(tasks.c.state, "")
 _Conditions = Sequence[ColumnElement[Any]]
 
 
@@ -67,7 +65,7 @@ def upstream(tx: Transaction, key: int, name: str, state: TaskState, *, far: int
     """
     in_the_way = [edges.c.satisfied == 0]  # what has completed is in nobody's way
     if state is TaskState.BLOCKED:
-        in_the_way.append(_STATE.in_([*ENDED_BADLY, TaskState.BLOCKED]))
+        in_the_way.append(STATE_ALONG_EDGE.in_([*ENDED_BADLY, TaskState.BLOCKED]))
     walk, frontier = _Walk({}, {key: name}), [key]
     while frontier:
         left = far - len(walk.names)
