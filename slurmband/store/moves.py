@@ -22,7 +22,7 @@ from slurmband.store.statements import KEYS, MANY, Insertion, Row, Statement, Va
 K = TypeVar("K")
 #: Where a task that an edge leads to is. Written so that SQLite does not go by the index of states, and
 #: so through all tasks that are in one of them.
-STATE_ALONG_EDGE: Final[ColumnElement[str]] = func.coalesce(tasks.c.state, "")
+STATE_ALONG_EDGE: Final = func.coalesce(tasks.c.state, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ def downstream(tx: Transaction, origins: Iterable[int], state: TaskState) -> lis
             select(tasks.c.key)
             .distinct()
             .join_from(edges, tasks, tasks.c.key == edges.c.downstream)
-            .where(edges.c.upstream.in_(frontier[:MANY]), state == STATE_ALONG_EDGE)
+            .where(edges.c.upstream.in_(frontier[:MANY]), STATE_ALONG_EDGE.in_([state]))
         ).scalars()
         new = [key for key in rows if key not in found]
         found |= dict.fromkeys(new)
