@@ -170,7 +170,7 @@ def test_in_shared_mode_it_is_answered_as_well(band: Band) -> None:
     )
 
     assert why(band)["headline"] == (
-        "Nothing is left that can run: 1 task failed or was killed, which blocks 2 more."
+        "Nothing is left that can run: 1 task failed, which blocks 2 more."
     )
     assert why(band, "eat")["cause"] == "completed"
 

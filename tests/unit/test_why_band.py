@@ -47,7 +47,7 @@ def test_what_is_left_is_blocked_by_failures_the_most_frequent_first() -> None:
 
     assert answer.cause is Cause.FAILED
     assert answer.headline == (
-        "Nothing is left that can run: 13 tasks failed or were killed, which blocks 89 more."
+        "Nothing is left that can run: 12 tasks failed and 1 task was killed, which blocks 89 more."
     )
     assert answer.evidence == [
         "failed: bake-1 (and 11 more so): ValueError: burnt",

@@ -59,14 +59,17 @@ def test_how_long_such_tasks_take_is_told(deviation: float, late: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sign", "words"),
-    [(MUTE, "36_0: last heard 5 min 00 s ago"), (GONE, "36_0: its process is gone")],
+    ("sign", "sure", "words"),
+    [
+        (MUTE, "may be dead", "36_0: last heard 5 min 00 s ago"),
+        (GONE, "is dead", "36_0: its process is gone"),
+    ],
 )
-def test_a_holder_that_may_be_dead_is_the_reason(sign: Sign, words: str) -> None:
+def test_a_holder_that_may_be_dead_is_the_reason(sign: Sign, sure: str, words: str) -> None:
     answer = why_task(scene(band(HOLDER), signs={"36_0": sign}), RUNNING)
 
     assert answer.cause is Cause.SILENT
-    assert answer.headline == "run-3 is held by 36_0, which may be dead."
+    assert answer.headline == f"run-3 is held by 36_0, which {sure}."
     assert words in answer.evidence[0]
     assert answer.command == "slurmband reap-dead"
 

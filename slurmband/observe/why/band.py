@@ -26,11 +26,13 @@ def why_band(scene: Scene) -> list[Answer]:
     if not band.workers:
         answers.append(workers.no_worker(scene, "Nothing moves: no worker is alive"))
     elif not alive:
-        headline = f"Nothing moves: all {plural(len(suspects), 'worker')} may be dead."
+        headline = f"Nothing moves: all workers ({len(suspects)}) {workers.dead(scene, suspects)}."
         answers.append(workers.silent(scene, headline, suspects))
     else:
-        found, who = _with_workers(scene, alive), plural(len(suspects), "worker")
-        headline = f"{who} of {len(band.workers)} may be dead."
+        found = _with_workers(scene, alive)
+        headline = (
+            f"Of {len(band.workers)} workers {len(suspects)} {workers.dead(scene, suspects)}."
+        )
         dead = [workers.silent(scene, headline, suspects)] if suspects else []
         answers += found + dead if moves(scene) else dead + found
     return answers + ([_failures(scene)] if band.failures or band.blockers else [])
@@ -97,12 +99,20 @@ def _over(scene: Scene) -> Answer:
 def _failures(scene: Scene) -> Answer:
     """Say what ended badly, how often, and what that blocks."""
     band = scene.band
-    ended = band.count(TaskState.FAILED, TaskState.KILLED)
+    failed, killed = band.count(TaskState.FAILED), band.count(TaskState.KILLED)
+    ended = failed + killed
     blocked = band.count(TaskState.BLOCKED)
     nothing_left = not band.left and not band.growing
     blocks = f", which blocks {blocked} more" if blocked else ""
-    failed = f"{plural(ended, 'task')} failed or {'was' if ended == 1 else 'were'} killed"
-    what = f"{failed}{blocks}" if ended else f"{plural(blocked, 'task')} blocked by cancelled ones"
+    parts = [f"{plural(failed, 'task')} failed"] if failed else []
+    parts += (
+        [f"{plural(killed, 'task')} {'was' if killed == 1 else 'were'} killed"] if killed else []
+    )
+    what = (
+        f"{' and '.join(parts)}{blocks}"
+        if ended
+        else f"{plural(blocked, 'task')} blocked by cancelled ones"
+    )
     evidence = []
     for failure in band.failures:
         more = f" (and {failure.n - 1} more so)" if failure.n > 1 else ""

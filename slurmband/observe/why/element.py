@@ -27,18 +27,23 @@ def of_worker(scene: Scene, row: dict[str, Any]) -> Answer:
     log = [f"log: {row['log']}"] if row["log"] else []
     facts = {"worker": name, "status": row["status"], "reason": row["reason"], "log": row["log"]}
     if row["status"] != WorkerStatus.ALIVE:
-        ended = f"{scene.ago(row['ended_at'])} ago ({iso(row['ended_at'])})"
+        how = "left" if row["status"] == WorkerStatus.LEFT else "was judged lost"
         return Answer(
             cause=Cause.OVER,
-            headline=f"{name} is no more: it {row['status']} {ended}: {row['reason']}.",
-            evidence=[f"on {row['node']}, since {iso(row['started_at'])}", *log],
+            headline=f"{name} is no more: it {how} {scene.ago(row['ended_at'])} ago ({row['reason']}).",
+            evidence=[
+                f"on {row['node']}, from {iso(row['started_at'])} to {iso(row['ended_at'])}",
+                *log,
+            ],
             advice="look at the end of its log" if log else "",
             command=f"tail -n 20 {row['log']}" if log else None,
             facts=facts,
         )
     live = next(w for w in scene.band.workers if w.worker.key == row["key"])
     if scene.suspects(live):
-        return workers.silent(scene, f"{name} holds no task, and may be dead.", [live])
+        return workers.silent(
+            scene, f"{name} holds no task, and {workers.dead(scene, [live])}.", [live]
+        )
     return _idle(scene, live, log, facts)
 
 

@@ -58,7 +58,9 @@ def not_taken(scene: Scene, ready: Ready) -> Answer:
         was = "was" if len(found.leaving) == 1 else "were"
         return _stopped(scene, ready, f"{_those(found.leaving)} {was} asked to leave")
     if found.silent and (not found.lacking or _could(found.silent, ready)):
-        headline = f"{ready.subject}, and {_those(found.silent)} may be dead."
+        headline = (
+            f"{ready.subject}, and {_those(found.silent)} {workers.dead(scene, found.silent)}."
+        )
         return workers.silent(scene, headline, found.silent)
     return _requirements(scene, ready, found)
 

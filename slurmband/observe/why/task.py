@@ -81,7 +81,9 @@ def _running(scene: Scene, task: TaskFacts) -> Answer:
             evidence.append(workers.heard(scene, live[attempt.worker_key]))
     if suspects and len(suspects) == len(claims):
         who = workers.names(suspects)
-        answer = workers.silent(scene, f"{task.id} is held by {who}, which may be dead.", suspects)
+        answer = workers.silent(
+            scene, f"{task.id} is held by {who}, which {workers.dead(scene, suspects)}.", suspects
+        )
         return _with(answer, [*evidence[::2], *_usual(scene, task, first)], _claims(scene, task))
     if first.id in scene.waiting_in_hand:
         return _in_hand(scene, task, first, evidence)

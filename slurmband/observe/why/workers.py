@@ -22,6 +22,13 @@ def heard(scene: Scene, worker: WorkerFacts) -> str:
     return f"{late}; it is a suspect after {duration(worker.timeout)}"
 
 
+def dead(scene: Scene, suspects: list[WorkerFacts]) -> str:
+    """Say how sure it is that suspects are dead."""
+    gone = all(scene.sign(worker.worker.key).fate is Fate.GONE for worker in suspects)
+    sure = "is dead" if len(suspects) == 1 else "are dead"
+    return sure if gone else "may be dead"
+
+
 def place(attempt: AttemptFacts) -> str:
     """Say where an attempt is, or was."""
     named = attempt.element is None or attempt.worker.startswith(attempt.element)
