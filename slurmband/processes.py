@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -111,3 +112,20 @@ def _pid_namespace(proc: Path) -> str:
         return os.readlink(proc / "self/ns/pid")
     except OSError:
         return ""
+
+
+def with_word(words: Collection[str], *, proc: Path = PROC) -> dict[str, list[int]]:
+    """Return, for each word, the processes of this machine that have it in their command line.
+
+    What may not be read (hidepid, another user's) is left out.
+    """
+    found: dict[str, list[int]] = {word: [] for word in words}
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()) if words else ():
+        try:
+            line = (proc / str(pid) / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        for word in words:
+            if word in line:
+                found[word].append(pid)
+    return found

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from slurmband.graphband.options import DEFAULT_DATABASE, resolve
+from slurmband.observe.words import named as named  # for the commands
+from slurmband.observe.words import plural as plural
 from slurmband.store.database import Store
 
 #: Seconds that a command at the terminal waits for the database's lock before it says who holds it:
@@ -96,17 +98,6 @@ def _cell(value: Any) -> str:
         more = f" and {len(value) - IN_A_CELL} more" if len(value) > IN_A_CELL else ""
         return ", ".join(map(str, value[:IN_A_CELL])) + more or "-"
     return str(value)
-
-
-def plural(count: int, thing: str) -> str:
-    """Write ``1 task``, ``2 tasks``."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def named(names: Sequence[str]) -> str:
-    """Write ``'a', 'b' and 3 more``."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more
 
 
 def print_json(value: object) -> None:

@@ -329,12 +329,14 @@ def attempt_rows(tx: Transaction, task: str) -> list[dict[str, Any]]:
     """List every attempt of a task, oldest first, with where each ran."""
     query = (
         select(
+            attempts.c.id,
             attempts.c.number.label("attempt"),
             attempts.c.outcome,
             attempts.c.reason,
             attempts.c.error,
             attempts.c.claimed_at.label("started"),
             attempts.c.ended_at.label("ended"),
+            attempts.c.worker.label("worker_key"),
             workers.c.name.label("worker"),
             workers.c.job_id.label("job"),
             *_ELEMENT,

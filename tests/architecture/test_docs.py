@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from slurmband.cli.app import COMMANDS, build
+from slurmband.observe.why.answers import Cause
 from slurmband.slurm.options import split
 from tests.architecture import markdown
 from tests.architecture.markdown import PAGES, README, ROOT, Block
@@ -95,6 +96,12 @@ def test_every_shell_line_names_what_exists(line: str) -> None:
 
     given = [word.partition("=")[0] for word in words if word.startswith("-")]
     assert set(given) <= set(options)
+
+
+def test_every_cause_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "json.md").read_text().partition("## why")[2]
+
+    assert [cause for cause in Cause if f"`{cause}`" not in page] == []
 
 
 def test_the_shell_lines_are_found() -> None:

@@ -4,7 +4,7 @@
 The file ($FAKE_SLURM) holds `jobs` (id -> comment, array, state) and `next`; and how to behave: `sbatch`
 is "accept", "refuse", "lose" (accept, and say that the reply was lost) or "drop" (do not accept, and say
 the same), `max_array_size`; `queue` and `accounts` are what squeue -O and sacct print, where there is
-accounting. Every call is appended to `calls`.
+accounting; `queued` are lines that squeue prints of elements. Every call is appended to `calls`.
 """
 
 import json
@@ -52,6 +52,8 @@ def squeue(state: dict[str, Any]) -> int:
         return 1
     if "-O" in sys.argv:
         sys.stdout.write(state.get("queue", ""))
+    for line in state.get("queued", ()) if "-r" in sys.argv else ():
+        sys.stdout.write(f"{line}\n")
     if "--me" in sys.argv:
         for job, options in state["jobs"].items():
             sys.stdout.write(f"{job}|{options['comment']}\n")

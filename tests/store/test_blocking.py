@@ -1,9 +1,12 @@
 """What ends badly blocks all that waits for it; trying it again lets that wait once more."""
 
+from pathlib import Path
+
 import pytest
 
 from slurmband.domain.attempts import Ending
-from slurmband.store import interventions, queries
+from slurmband.store import interventions, queries, transitions
+from slurmband.store.database import Store
 from tests.store.builders import COMPLETED, FAILED, KILLED, Bench, finish, task
 
 pytestmark = pytest.mark.unit
@@ -200,3 +203,31 @@ def test_a_task_with_open_dependencies_is_not_freed_by_settling(bench: Bench) ->
         interventions.settle(tx, [2], now=5.0)
 
     assert bench.state("serve") == "waiting"
+
+
+def steps_to_block(folder: Path, bystanders: int) -> int:
+    """Return how much SQLite does, in hundreds of steps, while a failure blocks one task of many."""
+    bench = Bench(Store(folder / "slurmband.sqlite", mode="local", create=True))
+    chain = [task(f"t{n}", f"t{n - 1}") for n in range(1, bystanders)]
+    bench.register(task("bad", priority=1), task("t0"), *chain, task("blocked", "bad"))
+    held, steps = bench.claim(bench.worker()), [0]
+
+    def count() -> None:
+        steps[0] += 1
+
+    with bench.store.transaction() as tx:
+        tx.driver.set_progress_handler(count, 100)
+        transitions.close(tx, held, FAILED, now=3.0)
+        tx.driver.set_progress_handler(None, 0)
+    assert bench.state("blocked") == "blocked"
+    bench.store.close()
+    return steps[0]
+
+
+def test_what_a_failure_costs_does_not_depend_on_how_many_others_wait(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "many").mkdir()
+
+    few, many = steps_to_block(tmp_path / "few", 10), steps_to_block(tmp_path / "many", 3000)
+
+    assert many < few + 20
