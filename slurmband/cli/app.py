@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "workers": "slurmband.cli.workers",
     "jobs": "slurmband.cli.jobs",
     "where": "slurmband.cli.where",
+    "logs": "slurmband.cli.logs",
     "events": "slurmband.cli.events",
     "wait": "slurmband.cli.wait",
     "reap-dead": "slurmband.cli.reap_dead",

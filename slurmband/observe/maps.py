@@ -1,6 +1,6 @@
 """The maps: which task is in which worker, in which element, on which node, in which log; and back."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from slurmband.domain.states import TaskState
@@ -48,7 +48,7 @@ def tasks(
         rows = queries.task_rows(tx, states=states)
         causes = queries.blocking_tasks(tx)
         submissions = queries.submission_rows(tx)
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    patterns = patterns_of(submissions)
     return [
         _task(row, causes, patterns)
         for row in rows
@@ -71,7 +71,7 @@ def _task(row: Row, causes: dict[str, tuple[str, str]], patterns: dict[int, str 
         "started": iso(row["started"]),
         "ended": iso(row["ended"]),
         "reason": reason,
-        "log": _log(row, patterns),
+        "log": log_of(row, patterns),
         "error": row["error"],
     }
 
@@ -89,7 +89,7 @@ def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
         named = names.find(tx, only)
         rows = queries.worker_rows(tx)
         submissions = queries.submission_rows(tx)
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    patterns = patterns_of(submissions)
     return [
         {
             "worker": row["worker"],
@@ -106,7 +106,7 @@ def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
             "started": iso(row["started"]),
             "ended": iso(row["ended"]),
             "reason": row["reason"],
-            "log": _log(row, patterns),
+            "log": log_of(row, patterns),
         }
         for row in rows
         if named is None or row["key"] in named.workers
@@ -130,7 +130,7 @@ def jobs(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
 
 def _places(tx: Transaction, named: Named | None) -> list[Row]:
     """List elements, other jobs, and workers in no job at all."""
-    patterns = {row["array_job_id"]: row["log"] for row in queries.submission_rows(tx)}
+    patterns = patterns_of(queries.submission_rows(tx))
     found: dict[object, Row] = {}
     for row in queries.element_rows(tx):
         found[row["array_job_id"], row["array_task_id"]] = {**row, "here": []}
@@ -166,7 +166,7 @@ def _job(place: Row, patterns: dict[int, str | None]) -> Row:
         "node": newest["node"] if newest else None,
         "state": _STATES[newest["state"]] if newest else "pending",
         "task": held[0] if held else None,
-        "log": _log(row, patterns),
+        "log": log_of(row, patterns),
         "workers": [row["worker"] for row in here],
         "tasks": held,
     }
@@ -196,7 +196,7 @@ def where(store: Store, name: str) -> list[Row]:
             return _places(tx, named)
         rows = queries.attempt_rows(tx, name)
         submissions = queries.submission_rows(tx)
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    patterns = patterns_of(submissions)
     return [
         {
             "task": name,
@@ -210,11 +210,16 @@ def where(store: Store, name: str) -> list[Row]:
             "started": iso(row["started"]),
             "ended": iso(row["ended"]),
             "reason": row["reason"],
-            "log": _log(row, patterns),
+            "log": log_of(row, patterns),
             "error": row["error"],
         }
         for row in rows
     ]
+
+
+def patterns_of(submissions: Iterable[Row]) -> dict[int, str | None]:
+    """Return array job id -> the pattern of its elements' logs, as it was asked for at submission."""
+    return {row["array_job_id"]: row["log"] for row in submissions}
 
 
 def element_id(row: Row) -> str | None:
@@ -224,7 +229,7 @@ def element_id(row: Row) -> str | None:
     return f"{row['array_job_id']}_{row['array_task_id']}"
 
 
-def _log(row: Row, patterns: dict[int, str | None]) -> str | None:
+def log_of(row: Row, patterns: Mapping[int, str | None]) -> str | None:
     """Return the log file: as the worker found it, else as it was asked for at submission."""
     if row.get("log") is not None and "%" not in row["log"]:
         return str(row["log"])

@@ -56,9 +56,9 @@ def find(tx: Transaction, words: Sequence[str]) -> Named | None:
             named.tried_by.update(queries.workers_at(tx, word))
         elif not _add_place(tx, word, named):
             raise UsageError(
-                f"nothing is called {word!r} here. Write a task's id, a worker's or a node's name, or an "
-                "id of SLURM's: 36, 36_1, 36_[1-3,7], a raw id. `slurmband tasks`, `slurmband workers` "
-                "and `slurmband jobs` list them."
+                f"nothing is called {word!r} here. Write a task's id, a worker's or a node's name, or "
+                "an id of SLURM's: 36, 36_1, 36_[1-3,7], a raw id. `slurmband tasks`, `slurmband "
+                "workers` and `slurmband jobs` list them."
             )
     return named
 
@@ -67,7 +67,7 @@ def _add_place(tx: Transaction, word: str, named: Named) -> bool:
     rows = queries.place_rows(tx)
     found = {row["key"] for row in rows if word in (row["worker"], row["node"])}
     job = parse_id(word)
-    if job is not None and not (found and job.suffix):
+    if job is not None and not job.is_life and not (found and job.suffix):
         found.update(row["key"] for row in rows if job.names(row))
         if found or any(map(job.names, queries.element_rows(tx))):
             named.jobs.append(job)

@@ -32,6 +32,11 @@ class JobId:
     indices: frozenset[int] | None = None
     suffix: str = field(default="", compare=False)
 
+    @property
+    def is_life(self) -> bool:
+        """Whether it is the name of a worker in a requeued element: ``36_1r2``."""
+        return re.search(r"(^|\d)r\d+$", self.suffix) is not None
+
     def names(self, row: Mapping[str, Any]) -> bool:
         """Whether a listed row (``array_job_id``, ``array_task_id``, ``job`` or ``job_id``) is meant."""
         in_array = row.get("array_job_id") == self.job

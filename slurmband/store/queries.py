@@ -320,9 +320,17 @@ def task_row(tx: Transaction, task: str) -> dict[str, Any] | None:
 
 
 def place_rows(tx: Transaction) -> list[dict[str, Any]]:
-    """List what incarnations are called, and where they run, oldest first."""
-    name, job = workers.c.name.label("worker"), workers.c.job_id.label("job")
-    query = select(workers.c.key, name, workers.c.node, job, *_ELEMENT)
+    """List what incarnations are called, and where and when they ran, oldest first."""
+    query = select(
+        workers.c.key,
+        workers.c.name.label("worker"),
+        workers.c.node,
+        workers.c.job_id.label("job"),
+        *_ELEMENT,
+        workers.c.log,
+        workers.c.started_at.label("started"),
+        workers.c.ended_at.label("ended"),
+    )
     return _dicts(tx, query.order_by(workers.c.key))
 
 
