@@ -165,6 +165,7 @@ def work_on(
         growing=growing,
     )
     band.take_interrupts()
+    band.show_title()
     found = band.run(program.run, wait=wait)
     if strict and found.completed < found.total:
         raise TasksFailed(

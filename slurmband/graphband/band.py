@@ -28,6 +28,7 @@ from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.plain import PlainLoop, in_order
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.sources import GraphSource, is_used_up, tasks_of
+from slurmband.graphband.title import ProcessTitle
 from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import telling
 from slurmband.locks import Lock
@@ -179,6 +180,7 @@ class Graphband(Generic[T]):
         self._iteration: Generator[Task[T], None, None] | None = None
         self._entered = False
         self._interrupts = False
+        self._titled = False
         #: The last answer of `has_more_jobs`, and when it was asked for, by our own clock.
         self._more_jobs: tuple[bool, float] | None = None
 
@@ -449,6 +451,14 @@ class Graphband(Generic[T]):
         """Leave after the task in hand at the first Ctrl-C, as `slurmband work` does."""
         self._interrupts = True
 
+    def show_title(self) -> None:
+        """Let ``ps`` and ``top`` show what this worker does, as `slurmband work` does.
+
+        The process is called ``sb:bake`` in a task. With setproctitle (``pip install
+        'slurmband[title]'``) its command line reads ``slurmband 36_1: task bake, attempt 2``.
+        """
+        self._titled = True
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _iterate(self) -> Generator[Task[T], None, None]:
@@ -541,6 +551,8 @@ class Graphband(Generic[T]):
             )
         else:
             loop = Loop(self.store, self.graph, self.options, self._clock, **how)
+        if self._titled:
+            loop.title = ProcessTitle()
         self._made_loop = loop
         return loop
 

@@ -24,6 +24,7 @@ from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
+from slurmband.graphband.title import Title
 from slurmband.graphband.waiting import Lookout
 from slurmband.locks.held import Held
 from slurmband.masks import masked
@@ -82,6 +83,8 @@ class Loop(Generic[T]):
         self._asked = self._taken = self._began = 0.0
         self._producing = False
         self.drain = Drain(self._forward)
+        #: Shows what this worker does.
+        self.title = Title()
         self.bar: Any = None
         #: The claim in hand.
         self.held: Claim | None = None
@@ -178,6 +181,7 @@ class Loop(Generic[T]):
 
     def _wait(self, life: Life, lookout: Lookout, found: Round) -> None:
         fresh = life.heartbeat.fresh()
+        self.title.doing(life.worker.name, "waiting")
         self._producing = found.producing
         if found.producing and self._produce():
             return
@@ -210,6 +214,7 @@ class Loop(Generic[T]):
             self._hand.ended(held, INTERRUPTED)
             return None
         self.held = held
+        self.title.in_task(life.worker.name, held.task, held.number)
         self._began = self._clock.monotonic()
         log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
         return dataclasses.replace(task, attempt=held.number)
@@ -321,6 +326,7 @@ class Loop(Generic[T]):
         if self._life is None or self.of_parent:
             return
         life, self._life = self._life, None
+        self.title.doing(life.worker.name, "leaving")
         self._locks.worker_is(None)  # while it still beats: what is held stays held
         if self._lookout is not None:
             self._lookout.end()
@@ -329,6 +335,7 @@ class Loop(Generic[T]):
         try:
             self._tell(life.leave(reports, Reason.DRAINED if self.drain else Reason.LEFT))
         finally:
+            self.title.restore()
             self.drain.restore()
             atexit.unregister(self._at_exit)
             if self.bar is not None:

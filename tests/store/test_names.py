@@ -13,8 +13,9 @@ from tests.store.builders import Bench, element, task
 
 pytestmark = pytest.mark.unit
 
-#: What is where: two elements, the first requeued once with two tasks behind it, the second with two
+#: What is where: two elements, the first requeued once, the second with two
 #: ranks; one element that waits; and a worker outside SLURM, which has no task yet.
+TASKS = ("bake", "ice", "jam", "serve", "wash")
 FIRST, AGAIN = {"36_1"}, {"36_1r1"}
 RANKS = {"36_2.0", "36_2.1"}
 OUTSIDE = {"node7:700"}
@@ -22,7 +23,7 @@ OUTSIDE = {"node7:700"}
 
 @pytest.fixture(autouse=True)
 def scene(bench: Bench) -> None:
-    bench.register(*(task(name) for name in ("bake", "ice", "serve", "wash")))
+    bench.register(*(task(name) for name in TASKS))
     with bench.store.transaction() as tx:
         made = intents.intend(
             tx,
@@ -39,7 +40,8 @@ def scene(bench: Bench) -> None:
     first = bench.arrive(element(node="n1"), log="/logs/36_1.out", now=1.0)
     bench.close(bench.claim(first))
     again = bench.arrive(element(1, node="n2"), log="/logs/36_1.out", now=5.0)
-    bench.close(bench.claim(again), now=6.0)
+    for held in bench.claims(again, limit=2, now=6.0):
+        bench.close(held, now=6.5)
     for rank in (0, 1):
         where = element(rank=rank, array_task_id=2, job_id=38, node="n3")
         held = bench.claim(bench.arrive(where, log="/logs/36_2.out", now=7.0), now=8.0)
@@ -50,20 +52,21 @@ def scene(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("word", "tasks", "workers", "elements"),
     [
-        ("36", {"bake", "ice", "serve", "wash"}, FIRST | AGAIN | RANKS, {1, 2, 3}),
-        ("36_1", {"bake", "ice"}, FIRST | AGAIN, {1}),
-        ("36_[1-3,7%2]", {"bake", "ice", "serve", "wash"}, FIRST | AGAIN | RANKS, {1, 2, 3}),
+        ("36", {*TASKS}, FIRST | AGAIN | RANKS, {1, 2, 3}),
+        ("36_1", {"bake", "ice", "jam"}, FIRST | AGAIN, {1}),
+        ("36_[1-3,7%2]", {*TASKS}, FIRST | AGAIN | RANKS, {1, 2, 3}),
         ("36_[2]", {"serve", "wash"}, RANKS, {2}),
         ("36_3", set(), set(), {3}),
-        ("37", {"bake", "ice"}, FIRST | AGAIN, {1}),
+        ("37", {"bake", "ice", "jam"}, FIRST | AGAIN, {1}),
         ("38", {"serve", "wash"}, RANKS, {2}),
         ("38.batch", {"serve", "wash"}, RANKS, {2}),
-        ("36_1r1", {"ice"}, AGAIN, {1}),
+        ("36_1r1", {"ice", "jam"}, AGAIN, {1}),
         ("36_2.1", {"wash"}, {"36_2.1"}, {2}),
         ("node7:700", set(), OUTSIDE, set()),
         ("n1", {"bake"}, FIRST, {1}),
         ("n3", {"serve", "wash"}, RANKS, {2}),
         ("bake", {"bake"}, FIRST, {1}),
+        ("jam", {"jam"}, AGAIN, {1}),
         ("serve", {"serve"}, {"36_2.0"}, {2}),
     ],
 )
@@ -141,7 +144,7 @@ def test_a_name_that_is_known_may_have_nothing(bench: Bench) -> None:
 
 
 def test_a_task_that_is_called_like_a_job_is_the_task(bench: Bench) -> None:
-    bench.submit(*(task(name) for name in ("bake", "ice", "serve", "wash", "36")))
+    bench.submit(*(task(name) for name in (*TASKS, "36")))
 
     assert [row["id"] for row in maps.tasks(bench.store, only=["36"])] == ["36"]
     assert maps.workers(bench.store, only=["36"]) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slurmband.domain.attempts import Ending, Reason
-from slurmband.domain.workers import Worker
+from slurmband.domain.workers import Element, Worker
 from slurmband.errors import UsageError
 from slurmband.liveness.journal import Journal
 from slurmband.observe import logs
@@ -149,13 +149,27 @@ def test_lines_that_may_be_of_others_are_pointed_out(
     assert found.note is None or "36_1.1 wrote to the same log" in found.note
 
 
-def test_a_worker_of_another_log_is_not_pointed_out(bench: Bench, do: Do, log: Path) -> None:
-    bench.arrive(element(array_task_id=2, job_id=38), log=f"{log}2", now=1.0)
+@pytest.mark.parametrize("beside", [element(array_task_id=2, job_id=38), element(rank=1)])
+def test_a_worker_of_another_log_is_not_pointed_out(
+    bench: Bench, do: Do, log: Path, beside: Element
+) -> None:
+    bench.arrive(beside, log=f"{log}2", now=1.0)
     do(arrive(bench, log))
 
     (found,) = logs.find(bench.store, ["bake"])
 
     assert found.note is None
+
+
+def test_what_another_rank_began_before_is_no_end(bench: Bench, do: Do, log: Path) -> None:
+    first = bench.arrive(element(rank=0), log=str(log), now=1.0)
+    do(bench.arrive(element(rank=1), log=str(log), now=1.0), printing="of rank 1\n")
+    do(first, printing="of rank 0\n", ending=None, now=4.0)
+    bench.lose(first, journal={2: None})
+
+    (died,) = logs.find(bench.store, ["ice"])
+
+    assert (died.begin, died.end, died.fault) == (10, None, None)
 
 
 def test_what_is_not_begun_has_printed_nothing(bench: Bench, do: Do, log: Path) -> None:
