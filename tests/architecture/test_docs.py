@@ -16,7 +16,12 @@ from tests.architecture.markdown import PAGES, README, ROOT, Block
 pytestmark = pytest.mark.unit
 
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-study.md"
-SHELL_LINES = [*markdown.shell_lines(README), *markdown.shell_lines(TUTORIAL, until="On SLURM")]
+OUTPUT = ROOT / "docs" / "howto" / "find-a-tasks-output.md"
+SHELL_LINES = [
+    *markdown.shell_lines(README),
+    *markdown.shell_lines(TUTORIAL, until="On SLURM"),
+    *markdown.shell_lines(OUTPUT),
+]
 
 
 def commands() -> dict[str, Any]:
