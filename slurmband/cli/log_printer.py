@@ -29,15 +29,24 @@ class Printer:
         self._last: object = None
 
     def take(self, stretches: Iterable[Stretch]) -> None:
-        """Print these from now on; of those known before, go on with what is known of them now."""
+        """Print these from now on; with those known before, go on with what is known of them now."""
+        tails: dict[object, Tail] = {}
         for stretch in stretches:
             key = (stretch.task, stretch.attempt, stretch.log or stretch.worker)
-            self._tails.setdefault(key, Tail(stretch)).stretch = stretch
+            tails[key] = self._tails.get(key) or Tail(stretch)
+            tails[key].stretch = stretch
+        self._tails = tails
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to print yet."""
-        return not self._tails
+    def attempts(self) -> dict[str, int]:
+        """Task -> number of the attempt whose output is printed."""
+        found = (tail.stretch for tail in self._tails.values())
+        return {of.task: of.attempt for of in found if of.task and of.attempt is not None}
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is not begun."""
+        return any(t.stretch.grows and t.stretch.begin is None for t in self._tails.values())
 
     @property
     def grows(self) -> bool:
@@ -46,8 +55,11 @@ class Printer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that is known to be there was printed."""
-        return not self._faults and not any(tail.missing for tail in self._tails.values())
+        """Whether all was printed that is known to be there, or may come to be seen here."""
+        return not any(
+            tail.stretch.fault is None and (key in self._faults or tail.missing)
+            for key, tail in self._tails.items()
+        )
 
     def print(self) -> None:
         """Print what is new."""

@@ -84,16 +84,15 @@ def _print_places(stretches: Sequence[Stretch]) -> None:
 def _follow(find: Callable[..., list[Stretch]], printer: Printer, *, every: float) -> None:
     """Print what comes, until nothing more can; what is still under way is waited for a little."""
     late = 0
-    if printer.is_empty:
+    if printer.waits:
         sys.stderr.write("note: it has not begun yet; waiting for it (Ctrl-C ends this).\n")
     for look in itertools.count(1):
-        if not printer.grows and not printer.is_empty:
-            late += 1
+        late += not printer.grows
         if late > LATE or (late and printer.is_complete):
             return
         time.sleep(every)
         if look % LOOKS == 0:
-            printer.take(find(patient=True))
+            printer.take(find(known=printer.attempts, patient=True))
         printer.print()
 
 

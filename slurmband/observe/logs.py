@@ -1,6 +1,6 @@
 """Finding what tasks and workers printed: which stretches of which logs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from slurmband.domain.attempts import Outcome
@@ -19,7 +19,12 @@ _BEGUN: Final = frozenset({Outcome.COMPLETED, Outcome.FAILED, Outcome.KILLED})
 
 
 def find(
-    store: Store, words: Sequence[str], *, attempt: int | None = None, patient: bool = False
+    store: Store,
+    words: Sequence[str],
+    *,
+    attempt: int | None = None,
+    known: Mapping[str, int] | None = None,
+    patient: bool = False,
 ) -> list[Stretch]:
     """Find what was asked for, as it is now.
 
@@ -30,8 +35,10 @@ def find(
         Tasks, and other names as `slurmband.observe.names` knows them: their workers' whole logs.
     attempt : int, optional
         Number of the attempt at each task; None: the newest that was begun.
+    known : mapping of str to int, optional
+        Task -> number of the attempt that is meant, whatever has begun since.
     patient : bool, default False
-        Leave out a task that has not begun, if it may yet.
+        Of a task that has not begun and may yet, return a stretch that grows and has no begin.
 
     Raises
     ------
@@ -52,7 +59,8 @@ def find(
         )
     found: list[Stretch] = []
     for task, attempts in tasks:
-        found += _of_task(records, task, attempts, number=attempt, patient=patient)
+        number = (known or {}).get(task["id"], attempt)
+        found += _of_task(records, task, attempts, number=number, patient=patient)
     found += _of_places(records, [row for row in records.places if row["key"] in named.places])
     return found + [Stretch(None, None, log_of(row, patterns)) for row in empty]
 
@@ -82,9 +90,10 @@ def _of_task(
             told = records.told(attempt)
             if told is not None or attempt["outcome"] in _BEGUN:
                 return records.of_attempt(task["id"], attempt, told)
+    why = _not_begun(task, [row["attempt"] for row in attempts], number)
     if patient and task["state"] in ACTIVE and not _is_over(attempts, number):
-        return []
-    raise UsageError(_not_begun(task, [row["attempt"] for row in attempts], number))
+        return [Stretch(None, None, begin=None, grows=True, task=task["id"], fault=why)]
+    raise UsageError(why)
 
 
 def _is_over(attempts: Sequence[Row], number: int | None) -> bool:

@@ -104,6 +104,7 @@ def test_standard_error_that_goes_elsewhere_is_shown_as_well(band: Band) -> None
 
 
 def test_an_attempt_that_was_killed_is_shown_as_far_as_it_came(band: Band) -> None:
+    band.environ |= {"SLURMBAND_HEARTBEAT_INTERVAL": "0.5", "SLURMBAND_HEARTBEAT_TIMEOUT": "20"}
     submit(
         band,
         "import os, signal\nfrom slurmband import Task\n"
@@ -185,6 +186,27 @@ def test_a_worker_that_dies_ends_what_follows_its_task(band: Band) -> None:
 
     assert follower.wait(60) == 0
     assert band.log("seen").splitlines()[1:] == ["begin of bake"]
+
+
+def test_the_attempt_that_is_followed_is_not_left_for_a_later_one(band: Band) -> None:
+    submit(
+        band,
+        SLOW.replace('    print("end', '    assert task.attempt > 1\n    print("end'),
+        *("--array", 1, "--max-failed-retries", 1),
+    )
+    wait_for(
+        lambda: band.tasks()["bake"]["state"] == "running",
+        what="the task runs",
+    )
+    follower = band.start("-m", "slurmband", "logs", "bake", "-f", "--every", 0.1, log="seen")
+    wait_for(lambda: "begin of bake" in band.log("seen"), what="its first line is seen")
+
+    (band.folder / "go").touch()
+
+    assert follower.wait(60) == 0
+    assert band.log("seen").splitlines()[1:] == ["begin of bake"]
+    band.cli("wait")
+    assert "end of bake" in logs(band, "bake").stdout
 
 
 def test_lines_of_ranks_that_share_a_log_are_pointed_out(band: Band) -> None:
