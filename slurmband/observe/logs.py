@@ -75,7 +75,7 @@ def _elements_without_worker(tx: Transaction, named: Named, places: Sequence[Row
     """Return elements that were named and have no worker: their logs tell of job scripts that failed."""
     seen = {(row["array_job_id"], row["array_task_id"]) for row in places}
     return [
-        {**row, "job": row["job_id"]}
+        row
         for row in queries.element_rows(tx)
         if (row["array_job_id"], row["array_task_id"]) not in seen
         and any(job.names(row) for job in named.jobs)
