@@ -272,6 +272,14 @@ class JournalFault(EnvironmentFault):
         )
 
 
+class LogFault(EnvironmentFault):
+    """What was printed cannot be shown: its log is not here, or no longer what it was."""
+
+    def __init__(self, log: str | None, why: str) -> None:
+        self.log = log
+        super().__init__(why)
+
+
 class BackupRefused(EnvironmentFault):
     """A backup that cannot be brought back."""
 

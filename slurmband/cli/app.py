@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "jobs": "slurmband.cli.jobs",
     "where": "slurmband.cli.where",
     "why": "slurmband.cli.why",
+    "logs": "slurmband.cli.logs",
     "events": "slurmband.cli.events",
     "wait": "slurmband.cli.wait",
     "reap-dead": "slurmband.cli.reap_dead",

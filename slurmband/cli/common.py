@@ -16,6 +16,9 @@ from slurmband.store.database import Store
 #: so much longer than a lock of which nothing is heard is waited for.
 LONGER_THAN_PATIENCE = 30.0
 
+#: What may be written wherever something is to be found by its name, beside a task's id.
+WORDS: Final = "workers, nodes or SLURM's ids: 36, 36_1, 36_[1-3,7], raw ids"
+
 Db = Annotated[
     str,
     typer.Option(
@@ -33,7 +36,7 @@ Only = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME]...",
-        help="Only these: names as listed, or SLURM ids: 36, 36_1, 36_[1-3,7], raw ids.",
+        help=f"Only these: tasks, and {WORDS}.",
         show_default=False,
     ),
 ]

@@ -176,6 +176,7 @@ def work_on(
         growing=growing,
     )
     band.take_interrupts()
+    band.show_title()
     with work.running(band) as run:
         found = band.run(run, wait=wait)
     if strict and found.completed < found.total:

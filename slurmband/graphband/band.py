@@ -29,6 +29,7 @@ from slurmband.graphband.options import FailurePolicy, Options, resolve
 from slurmband.graphband.plain import PlainLoop, in_order
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.sources import GraphSource, is_used_up, tasks_of
+from slurmband.graphband.title import ProcessTitle
 from slurmband.liveness.incarnation import name_of
 from slurmband.liveness.notice import telling
 from slurmband.locks import Lock
@@ -180,6 +181,7 @@ class Graphband(Generic[T]):
         self._iteration: Generator[Task[T], None, None] | None = None
         self._entered = False
         self._interrupts = False
+        self._titled = False
         #: The last answer of `has_more_jobs`, and when it was asked for, by our own clock.
         self._more_jobs: tuple[bool, float] | None = None
 
@@ -455,6 +457,14 @@ class Graphband(Generic[T]):
         if not self.options.disabled:
             self._loop.drain.on_signal = function
 
+    def show_title(self) -> None:
+        """Let ``ps`` and ``top`` show what this worker does, as `slurmband work` does.
+
+        The process is called ``sb:bake`` in a task. With setproctitle (``pip install
+        'slurmband[title]'``) its command line reads ``slurmband 36_1: task bake, attempt 2``.
+        """
+        self._titled = True
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _iterate(self) -> Generator[Task[T], None, None]:
@@ -547,6 +557,8 @@ class Graphband(Generic[T]):
             )
         else:
             loop = Loop(self.store, self.graph, self.options, self._clock, **how)
+        if self._titled:
+            loop.title = ProcessTitle()
         self._made_loop = loop
         return loop
 

@@ -25,7 +25,7 @@ from slurmband.graphband.jobtime import JobTime
 from slurmband.graphband.options import Options
 from slurmband.graphband.publications import Publications, RoundErrand
 from slurmband.graphband.rounds import Request, Round
-from slurmband.liveness import incarnation
+from slurmband.liveness import incarnation, output
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.heartbeat import Heartbeat
 from slurmband.liveness.incarnation import Applicant
@@ -98,6 +98,7 @@ class Life:
             self.worker.key,
             durable=store.mode is Mode.SHARED,
             monotonic=clock.monotonic,
+            output=output.Output(),
         )
         database = str(store.layout.database)
         self.heartbeat = Heartbeat(
@@ -135,7 +136,7 @@ class Life:
             labels=options.labels,
             identifier=options.identifier,
             heartbeat_timeout=options.heartbeat_timeout,
-            log=_log_file(),
+            log=output.file_of(1),
         )
         now = self._clock.now()
         joined: Worker | None = None
@@ -333,12 +334,3 @@ class Life:
         self.heartbeat.stop()
         self.journal.close()
         self._publications.tidy(now=self._clock.now())
-
-
-def _log_file() -> str | None:
-    """Return the file that standard output goes to; None for a terminal or a pipe."""
-    try:
-        path = os.readlink("/proc/self/fd/1")
-    except OSError:
-        return None
-    return path if path.startswith("/") and os.path.isfile(path) else None

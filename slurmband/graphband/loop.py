@@ -41,6 +41,7 @@ from slurmband.graphband.options import Options
 from slurmband.graphband.overruns import Alarm
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
+from slurmband.graphband.title import Title
 from slurmband.graphband.waiting import Lookout
 from slurmband.liveness.continuing import continue_array
 from slurmband.liveness.inquiry import causes_for
@@ -114,6 +115,8 @@ class Loop(Generic[T]):
         self._alarm = Alarm()
         self._reason = Reason.LEFT
         self.drain = Drain(self._forward)
+        #: Shows what this worker does.
+        self.title = Title()
         self.bar: Any = None
         #: The claim in hand.
         self.held: Claim | None = None
@@ -224,6 +227,7 @@ class Loop(Generic[T]):
 
     def _wait(self, life: Life, lookout: Lookout, found: Round) -> None:
         fresh = life.heartbeat.fresh()
+        self.title.doing(life.worker.name, "waiting")
         self._producing = found.producing
         if found.producing and self._produce():
             return
@@ -261,6 +265,7 @@ class Loop(Generic[T]):
             self._hand.ended(held, INTERRUPTED)
             return None
         self.held = held
+        self.title.in_task(life.worker.name, held.task, held.number)
         self._began = self._clock.monotonic()
         if held.time_limit is not None:
             life.heartbeat.limit(held.time_limit, held.attempt)
@@ -417,6 +422,7 @@ class Loop(Generic[T]):
         if self._life is None or self.of_parent:
             return
         life, self._life = self._life, None
+        self.title.doing(life.worker.name, "leaving")
         self._locks.worker_is(None)  # while it still beats: what is held stays held
         if self._lookout is not None:
             self._lookout.end()
@@ -427,6 +433,7 @@ class Loop(Generic[T]):
             self._tell(life.leave(reports, reason))
             continue_array(str(self._store.layout.database), life.worker.key, reason)
         finally:
+            self.title.restore()
             self.drain.restore()
             atexit.unregister(self._at_exit)
             if self.bar is not None:

@@ -3,6 +3,9 @@
 Whoever revokes a lost worker's claims reads it, so that work that ended but was not reported in time
 is not done again, and what was never begun is not charged. A line is written before the work goes on; it
 outlives the worker at once, and the worker's node a moment later.
+
+A line also says how far the worker's logs had come, so that a task's part of them can be found; the
+names of the logs stand in the first line, and again where they change.
 """
 
 import json
@@ -10,13 +13,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from slurmband.domain.attempts import Ending, Outcome
 from slurmband.errors import JournalFault
+from slurmband.liveness.output import Output
 from slurmband.store.file import is_there
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,8 @@ class Journal:
         line or `sync`.
     monotonic : callable, optional
         This process's own clock, in seconds.
+    output : Output, optional
+        Where the process's output goes; None: not noted.
     """
 
     def __init__(
@@ -50,8 +56,11 @@ class Journal:
         *,
         durable: bool,
         monotonic: Callable[[], float] = time.monotonic,
+        output: Output | None = None,
     ) -> None:
         self._monotonic = monotonic
+        self._output = output
+        self._told: dict[str, str] | None = None
         self._synced = float("-inf")
         self._path = _file(folder, worker)
         self._durable = durable
@@ -64,13 +73,13 @@ class Journal:
     def begun(self, attempt: int) -> None:
         """Note that the user's code is about to run; it must not, where this raises `JournalFault`."""
         with self._turn:
-            self._append(self._owed + _line({"begun": attempt}))
+            self._append(self._owed + _line({"begun": attempt} | self._marks()))
 
     def ended(self, attempt: int, ending: Ending) -> None:
         """Note how the user's code ended, before it is reported; what cannot be written is owed."""
         words = {"outcome": ending.outcome, "reason": ending.reason, "error": ending.error}
         with self._turn:
-            self._owed += _line({"ended": attempt, **words})
+            self._owed += _line({"ended": attempt, **words} | self._marks())
         try:
             self.settle()
         except JournalFault as fault:
@@ -110,6 +119,16 @@ class Journal:
             with suppress(OSError):
                 os.close(descriptor)
 
+    def _marks(self) -> dict[str, Any]:
+        """Say how far the logs have come; and their names, unless a line has told them."""
+        if self._output is None:
+            return {}
+        marks: dict[str, Any] = dict(self._output.measure())
+        if self._output.logs is not self._told:
+            self._told = self._output.logs
+            marks["logs"] = self._told
+        return marks
+
     def _append(self, text: bytes) -> None:
         try:
             self._write(b"\n" + text if self._torn else text)
@@ -126,6 +145,7 @@ class Journal:
     def _distrust(self) -> None:
         """Open the file anew, since a handle may be stale; what was not synced is owed again."""
         self._owed, self._unsynced, self._torn = self._unsynced + self._owed, b"", True
+        self._told = None
         self._close()
 
     def _write(self, text: bytes) -> None:
@@ -142,22 +162,9 @@ class Journal:
 
 
 def read(folder: Path, worker: int) -> dict[int, Ending | None]:
-    """Read an incarnation's journal: attempt id -> how it ended, None for begun and not ended.
-
-    A line that is cut off, as a crash or a full disk may leave it, says nothing.
-    """
-    try:
-        if not is_there(_file(folder, worker)):
-            return {}
-        lines = _file(folder, worker).read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return {}
+    """Read an incarnation's journal: attempt id -> how it ended, None for begun and not ended."""
     found: dict[int, Ending | None] = {}
-    for line in lines[:-1]:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
+    for entry in entries(folder, worker):
         if "begun" in entry:
             found.setdefault(entry["begun"], None)
         else:
@@ -166,7 +173,23 @@ def read(folder: Path, worker: int) -> dict[int, Ending | None]:
     return found
 
 
-def _line(entry: dict[str, object]) -> bytes:
+def entries(folder: Path, worker: int) -> Iterator[dict[str, Any]]:
+    """Yield the lines of an incarnation's journal; none where it has no journal.
+
+    A line that is cut off, as a crash or a full disk may leave it, says nothing.
+    """
+    try:
+        if not is_there(_file(folder, worker)):
+            return
+        lines = _file(folder, worker).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return
+    for line in lines[:-1]:
+        with suppress(ValueError):
+            yield json.loads(line)
+
+
+def _line(entry: dict[str, Any]) -> bytes:
     return (json.dumps(entry) + "\n").encode()
 
 

@@ -1,15 +1,16 @@
 """The maps: which task is in which worker, in which element, on which node, in which log; and back."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from slurmband.domain.states import TaskState
 from slurmband.errors import UsageError
+from slurmband.observe import names
+from slurmband.observe.names import Named
 from slurmband.observe.times import iso
-from slurmband.slurm.ids import parse_id
 from slurmband.slurm.local_array import element_log
 from slurmband.store import queries
-from slurmband.store.database import Store
+from slurmband.store.database import Store, Transaction
 
 Row = dict[str, Any]
 
@@ -25,7 +26,8 @@ def tasks(
     states : collection of str, optional
         Only tasks in one of these.
     only : sequence of str, optional
-        Only tasks, workers, elements or nodes so named, in any form of SLURM's ids.
+        Only tasks so named, and those whose newest attempt was in a worker, an element or a node so
+        named; see `slurmband.observe.names`.
 
     Returns
     -------
@@ -42,12 +44,16 @@ def tasks(
     if unknown:
         raise UsageError(f"no state {sorted(unknown)[0]!r}: it is one of {', '.join(TaskState)}.")
     with store.read() as tx:
+        named = names.find(tx, only)
         rows = queries.task_rows(tx, states=states)
         causes = queries.blocking_tasks(tx)
         submissions = queries.submission_rows(tx)
-    chosen = select(rows, only, names=("id", "worker", "node"))
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
-    return [_task(row, causes, patterns) for row in chosen]
+    patterns = patterns_of(submissions)
+    return [
+        _task(row, causes, patterns)
+        for row in rows
+        if named is None or row["id"] in named.tasks or row["key"] in named.places
+    ]
 
 
 def _task(row: Row, causes: dict[str, tuple[str, str]], patterns: dict[int, str | None]) -> Row:
@@ -65,13 +71,13 @@ def _task(row: Row, causes: dict[str, tuple[str, str]], patterns: dict[int, str 
         "started": iso(row["started"]),
         "ended": iso(row["ended"]),
         "reason": reason,
-        "log": _log(row, patterns),
+        "log": log_of(row, patterns),
         "error": row["error"],
     }
 
 
 def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
-    """List incarnations, oldest first.
+    """List incarnations, oldest first; of a task in `only`, those that had an attempt at it.
 
     Returns
     -------
@@ -80,9 +86,10 @@ def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
         log``; ``tasks`` are those it holds now.
     """
     with store.read() as tx:
+        named = names.find(tx, only)
         rows = queries.worker_rows(tx)
         submissions = queries.submission_rows(tx)
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    patterns = patterns_of(submissions)
     return [
         {
             "worker": row["worker"],
@@ -99,9 +106,10 @@ def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
             "started": iso(row["started"]),
             "ended": iso(row["ended"]),
             "reason": row["reason"],
-            "log": _log(row, patterns),
+            "log": log_of(row, patterns),
         }
-        for row in select(rows, only, names=("worker", "node"))
+        for row in rows
+        if named is None or row["key"] in named.workers
     ]
 
 
@@ -116,19 +124,29 @@ def jobs(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
         ``lost``. ``workers`` and ``tasks`` name all of them where an element has several.
     """
     with store.read() as tx:
-        elements = queries.element_rows(tx)
-        incarnations = [row for row in queries.worker_rows(tx) if row["job"] is not None]
-        submissions = queries.submission_rows(tx)
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
-    found: dict[tuple[int | None, int | None], Row] = {}
-    for row in elements:
+        found = _places(tx, names.find(tx, only))
+    return [row for row in found if (row["array_job_id"], row["job_id"]) != (None, None)]
+
+
+def _places(tx: Transaction, named: Named | None) -> list[Row]:
+    """List elements, other jobs, and workers in no job at all."""
+    patterns = patterns_of(queries.submission_rows(tx))
+    found: dict[object, Row] = {}
+    for row in queries.element_rows(tx):
         found[row["array_job_id"], row["array_task_id"]] = {**row, "here": []}
-    for row in incarnations:
-        key = (row["array_job_id"], row["array_task_id"])
-        key = key if key != (None, None) else (None, row["job"])
+    for row in queries.worker_rows(tx):
+        key: object = (row["array_job_id"], row["array_task_id"])
+        if key == (None, None):
+            key = row["worker"] if row["job"] is None else row["job"]
         place = found.setdefault(key, {**row, "job_id": row["job"], "here": []})
         place["here"].append(row)
-    return [_job(row, patterns) for row in select(list(found.values()), only, names=())]
+    return [_job(place, patterns) for place in found.values() if _is_meant(place, named)]
+
+
+def _is_meant(place: Row, named: Named | None) -> bool:
+    if named is None or any(row["key"] in named.workers for row in place["here"]):
+        return True
+    return any(job.names(place) for job in named.jobs)
 
 
 def _job(place: Row, patterns: dict[int, str | None]) -> Row:
@@ -148,7 +166,7 @@ def _job(place: Row, patterns: dict[int, str | None]) -> Row:
         "node": newest["node"] if newest else None,
         "state": _STATES[newest["state"]] if newest else "pending",
         "task": held[0] if held else None,
-        "log": _log(row, patterns),
+        "log": log_of(row, patterns),
         "workers": [row["worker"] for row in here],
         "tasks": held,
     }
@@ -157,31 +175,31 @@ def _job(place: Row, patterns: dict[int, str | None]) -> Row:
 _STATES = {"alive": "running", "left": "ended", "lost": "lost"}
 
 
-def where(store: Store, task: str) -> list[Row]:
-    """List every attempt at a task, oldest first, with where it ran.
+def where(store: Store, name: str) -> list[Row]:
+    """List every attempt at a task, oldest first, with where it ran; or the places so named.
 
     Returns
     -------
     list of dict
         ``task attempt outcome worker job element node pid started ended reason log error``; ``outcome``
-        is None while it runs.
+        is None while it runs. For a name that is no task's, what `jobs` gives, and so for workers that
+        are in no job.
 
     Raises
     ------
     UsageError
-        If there is no such task.
+        If nothing is so called.
     """
     with store.read() as tx:
-        if queries.task_row(tx, task) is None:
-            raise UsageError(
-                f"no task {task!r} (`slurmband tasks` lists them), and no such element."
-            )
-        rows = queries.attempt_rows(tx, task)
+        named = names.find(tx, [name])
+        if named is None or not named.tasks:
+            return _places(tx, named)
+        rows = queries.attempt_rows(tx, name)
         submissions = queries.submission_rows(tx)
-    patterns = {row["array_job_id"]: row["log"] for row in submissions}
+    patterns = patterns_of(submissions)
     return [
         {
-            "task": task,
+            "task": name,
             "attempt": row["attempt"],
             "outcome": row["outcome"],
             "worker": row["worker"],
@@ -192,30 +210,16 @@ def where(store: Store, task: str) -> list[Row]:
             "started": iso(row["started"]),
             "ended": iso(row["ended"]),
             "reason": row["reason"],
-            "log": _log(row, patterns),
+            "log": log_of(row, patterns),
             "error": row["error"],
         }
         for row in rows
     ]
 
 
-def select(rows: Iterable[Row], only: Sequence[str], *, names: Sequence[str]) -> list[Row]:
-    """Choose rows by name or by SLURM id; every word of `only` must match something."""
-    rows = list(rows)
-    if not only:
-        return rows
-    chosen: list[Row] = []
-    for word in only:
-        named = [row for row in rows if word in [row.get(name) for name in names]]
-        job = parse_id(word)
-        matched = named or [row for row in rows if job is not None and job.names(row)]
-        if not matched:
-            raise UsageError(
-                f"nothing is called {word!r} here. Write a name as it is listed, or an id of SLURM's: "
-                "36, 36_1, 36_[1-3,7], or a raw job id."
-            )
-        chosen += [row for row in matched if row not in chosen]
-    return chosen
+def patterns_of(submissions: Iterable[Row]) -> dict[int, str | None]:
+    """Return array job id -> the pattern of its elements' logs, as it was asked for at submission."""
+    return {row["array_job_id"]: row["log"] for row in submissions}
 
 
 def element_id(row: Row) -> str | None:
@@ -225,7 +229,7 @@ def element_id(row: Row) -> str | None:
     return f"{row['array_job_id']}_{row['array_task_id']}"
 
 
-def _log(row: Row, patterns: dict[int, str | None]) -> str | None:
+def log_of(row: Row, patterns: Mapping[int, str | None]) -> str | None:
     """Return the log file: as the worker found it, else as it was asked for at submission."""
     if row.get("log") is not None and "%" not in row["log"]:
         return str(row["log"])

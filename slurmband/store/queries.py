@@ -282,6 +282,7 @@ def task_rows(tx: Transaction, *, states: Collection[str] | None = None) -> list
             tasks.c.id,
             tasks.c.state,
             tasks.c.attempts,
+            workers.c.key,
             workers.c.name.label("worker"),
             workers.c.job_id.label("job"),
             *_ELEMENT,
@@ -336,7 +337,7 @@ def attempt_rows(tx: Transaction, task: str) -> list[dict[str, Any]]:
             attempts.c.error,
             attempts.c.claimed_at.label("started"),
             attempts.c.ended_at.label("ended"),
-            attempts.c.worker.label("worker_key"),
+            workers.c.key,
             workers.c.name.label("worker"),
             workers.c.job_id.label("job"),
             *_ELEMENT,
@@ -357,6 +358,27 @@ def task_row(tx: Transaction, task: str) -> dict[str, Any] | None:
     query = select(tasks.c.id, tasks.c.state, tasks.c.attempts, tasks.c.unmet)
     rows = _dicts(tx, query.where(tasks.c.id == task))
     return rows[0] if rows else None
+
+
+def place_rows(tx: Transaction) -> list[dict[str, Any]]:
+    """List what incarnations are called, and where and when they ran, oldest first."""
+    query = select(
+        workers.c.key,
+        workers.c.name.label("worker"),
+        workers.c.node,
+        workers.c.job_id.label("job"),
+        *_ELEMENT,
+        workers.c.log,
+        workers.c.started_at.label("started"),
+        workers.c.ended_at.label("ended"),
+    )
+    return _dicts(tx, query.order_by(workers.c.key))
+
+
+def workers_at(tx: Transaction, task: str) -> frozenset[int]:
+    """Return the keys of the incarnations that had an attempt at a task."""
+    query = select(attempts.c.worker).join_from(attempts, tasks).where(tasks.c.id == task)
+    return frozenset(tx.connection.execute(query).scalars())
 
 
 def worker_rows(tx: Transaction) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ def _attempt(row: dict[str, Any]) -> AttemptFacts:
         error=row["error"],
         claimed_at=row["started"],
         ended_at=row["ended"],
-        worker_key=row["worker_key"],
+        worker_key=row["key"],
         worker=row["worker"],
         element=None if index is None else f"{row['array_job_id']}_{index}",
         job=row["job"],

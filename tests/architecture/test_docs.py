@@ -18,10 +18,12 @@ pytestmark = pytest.mark.unit
 
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-study.md"
 WHY = ROOT / "docs" / "howto" / "why-a-task-died.md"
+OUTPUT = ROOT / "docs" / "howto" / "find-a-tasks-output.md"
 SHELL_LINES = [
     *markdown.shell_lines(README),
     *markdown.shell_lines(TUTORIAL, until="On SLURM"),
     *markdown.shell_lines(WHY),
+    *markdown.shell_lines(OUTPUT),
 ]
 
 

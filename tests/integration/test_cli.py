@@ -89,7 +89,7 @@ def test_wrong_names_are_told(band: Band) -> None:
 
     assert "no state 'gone'" in band.cli("tasks", "--state", "gone", code=64).stderr
     assert "nothing is called 'zz'" in band.cli("tasks", "zz", code=64).stderr
-    assert "no task '99_1'" in band.cli("where", "99_1", code=64).stderr
+    assert "nothing is called '99_1'" in band.cli("where", "99_1", code=64).stderr
     assert "'zz': no such task" in band.cli("retry", "zz", code=64).stderr
     assert (
         "no format 'pretty-please'" in band.cli("jobs", "--format", "pretty-please", code=64).stderr

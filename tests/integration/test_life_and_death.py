@@ -275,7 +275,7 @@ def test_work_that_ended_but_was_not_reported_is_not_done_again(band: Band) -> N
 
     (band.folder / "go").touch()
     journal = band.folder / "slurmband.sqlite.d" / "journals" / "1.jsonl"
-    wait_for(lambda: "ended" in journal.read_text(), what="the journal has the end")
+    wait_for(lambda: '"ended"' in journal.read_text(), what="the journal has the end")
     os.kill(pid, signal.SIGKILL)
     blocker.kill()
     blocker.wait()

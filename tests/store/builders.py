@@ -143,10 +143,11 @@ class Bench:
         process: ProcessIdentity = ELSEWHERE,
         identifier: str | None = None,
         fate: Fate = Fate.UNKNOWN,
+        log: str | None = None,
         now: float = 1.0,
     ) -> Worker:
         """Join the way a worker does, taking the place of who was there before."""
-        who = incarnation.Applicant(process, where, frozenset(), identifier, 60.0, None)
+        who = incarnation.Applicant(process, where, frozenset(), identifier, 60.0, log)
         with self.store.transaction() as tx:
             return incarnation.join(
                 tx, self.store.layout, who, fate_of=lambda _process: fate, now=now
