@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from slurmband.domain.budgets import Charge
+from slurmband.domain.durations import Durations
 from slurmband.domain.states import TaskState
 
 
@@ -22,6 +23,12 @@ class Typical:
     n: int
     mean: float
     deviation: float
+
+    @property
+    def foreseen(self) -> float:
+        """Seconds that another one will hardly exceed, as workers reckon with."""
+        spread = self.n * self.deviation**2
+        return Durations(self.n, self.mean, spread).foreseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +100,9 @@ class TaskFacts:
 
     @property
     def expected(self) -> float | None:
-        """Seconds that an attempt will most likely take; None where nobody knows."""
-        return self.typical.mean if self.typical else self.time_limit
+        """Seconds for which a worker must have time to begin it; None where nobody knows."""
+        known = [self.typical.foreseen if self.typical else None, self.time_limit]
+        return min((seconds for seconds in known if seconds is not None), default=None)
 
     @property
     def open_attempts(self) -> tuple[AttemptFacts, ...]:

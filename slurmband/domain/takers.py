@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from slurmband.domain.band_facts import WorkerFacts
 from slurmband.domain.death import Evidence
+from slurmband.domain.labels import satisfy
 from slurmband.domain.processes import Fate
 
 
@@ -85,7 +86,7 @@ def takers(
     for worker, sign in workers:
         if sign.suspicious(worker.timeout):
             found.silent.append(worker)
-        elif not requirements <= worker.worker.labels:
+        elif not satisfy(worker.worker.labels, requirements):
             found.lacking.append(worker)
         elif worker.stop is not None:
             found.leaving.append(worker)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from slurmband.domain.band_facts import WorkerFacts
 from slurmband.domain.facts import TaskFacts
+from slurmband.domain.labels import satisfy
 from slurmband.domain.takers import Takers
 from slurmband.observe.times import duration, iso
 from slurmband.observe.why import workers
@@ -71,7 +72,7 @@ def _those(group: list[WorkerFacts]) -> str:
 
 
 def _could(silent: list[WorkerFacts], ready: Ready) -> bool:
-    return any(ready.requirements <= worker.worker.labels for worker in silent)
+    return any(satisfy(worker.worker.labels, ready.requirements) for worker in silent)
 
 
 def _stopped(scene: Scene, ready: Ready, why: str) -> Answer:
@@ -162,7 +163,7 @@ def _requirements(scene: Scene, ready: Ready, found: Takers) -> Answer:
     coming = [
         array
         for array in scene.arrays
-        if ready.requirements <= array.labels and (array.is_there or not array.told)
+        if satisfy(array.labels, ready.requirements) and (array.is_there or not array.told)
     ]
     evidence += [line for line in _others(ready, found) if "without" not in line]
     if coming:
