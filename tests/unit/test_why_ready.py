@@ -133,7 +133,7 @@ def test_a_task_too_long_for_every_worker_that_could_take_it() -> None:
 
     assert answer.cause is Cause.NO_TIME
     assert answer.evidence[0] == (
-        "it takes about 1 h 00 min, and the most that a worker has left is 10 min 00 s (36_1)"
+        "it may take 1 h 02 min, and the most that a worker has left is 10 min 00 s (36_1)"
     )
     assert "--time=HH:MM:SS" in (answer.command or "")
 

@@ -135,7 +135,7 @@ def _busy(scene: Scene, ready: Ready, found: Takers) -> Answer:
 def _no_time(scene: Scene, ready: Ready, found: Takers) -> Answer:
     longest = max(found.short, key=lambda worker: worker.ends_at or 0.0)
     left = max(0.0, (longest.ends_at or 0.0) - scene.now)
-    takes = f"it takes about {duration(ready.expected)}, and " if ready.expected else ""
+    takes = f"it may take {duration(ready.expected)}, and " if ready.expected else ""
     return Answer(
         cause=Cause.NO_TIME,
         headline=f"{ready.subject}, and no worker that could take it has enough time left.",
@@ -152,7 +152,7 @@ def _no_time(scene: Scene, ready: Ready, found: Takers) -> Answer:
 
 def _requirements(scene: Scene, ready: Ready, found: Takers) -> Answer:
     offered = sorted({label for worker in found.lacking for label in worker.worker.labels})
-    missing = sorted(ready.requirements - set(offered))
+    missing = sorted(label for label in ready.requirements if not satisfy(offered, [label]))
     lacks = ", ".join(missing or sorted(ready.requirements))
     together = "" if missing else " together"
     live = plural(len(found.lacking), "live worker")
