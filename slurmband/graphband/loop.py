@@ -11,8 +11,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from tqdm import tqdm
-
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
@@ -21,7 +19,6 @@ from slurmband.domain.task import Task
 from slurmband.domain.workers import LOCAL_CLUSTER, Element, Stop
 from slurmband.errors import (
     BandStopped,
-    EnvironmentFault,
     SlurmbandError,
     TimeLimitReached,
     WorkerLost,
@@ -38,26 +35,23 @@ from slurmband.graphband.hand import Hand
 from slurmband.graphband.jobtime import JobTime
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
+from slurmband.graphband.orders import BY_A_PERSON, Orders
 from slurmband.graphband.overruns import Alarm
+from slurmband.graphband.progress import Progress
 from slurmband.graphband.rounds import Round
 from slurmband.graphband.signals import Drain
 from slurmband.graphband.title import Title
 from slurmband.graphband.waiting import Lookout
 from slurmband.liveness.continuing import continue_array
 from slurmband.liveness.inquiry import causes_for
-from slurmband.liveness.notice import Notice
 from slurmband.locks.held import Held
-from slurmband.masks import masked
 from slurmband.processes import age_of_this_process
 from slurmband.slurm.environment import element_from
 from slurmband.slurm.times import end_of_job, time_limit_of
-from slurmband.store import stopping
 from slurmband.store.database import Store
 
 log = logging.getLogger(__name__)
 
-#: Who asked a worker to leave, where it was no signal.
-BY_A_PERSON: Final = "slurmband stop"
 #: What SLURM sends some time before the end of a job (``--signal``).
 WARNING: Final = signal.SIGUSR1.name
 
@@ -109,15 +103,14 @@ class Loop(Generic[T]):
         self._found = Round()
         self._asked = self._taken = self._began = 0.0
         self._producing = False
-        self._stop = Notice(store.layout.stop)
-        self._stop_seen = self._stop.look()
+        self._orders = Orders(store)
         self._time = JobTime(clock)
         self._alarm = Alarm()
         self._reason = Reason.LEFT
         self.drain = Drain(self._forward)
         #: Shows what this worker does.
         self.title = Title()
-        self.bar: Any = None
+        self._progress = Progress(tqdm_kwargs)
         #: The claim in hand.
         self.held: Claim | None = None
         #: Set to end the loop after the task in hand.
@@ -313,6 +306,11 @@ class Loop(Generic[T]):
             f": {ending.reason}" if ending.reason else "",
         )
 
+    @property
+    def bar(self) -> Any:
+        """The progress bar; None while there is none."""
+        return self._progress.bar
+
     # --- lives ------------------------------------------------------------------------------------
 
     @property
@@ -358,7 +356,8 @@ class Loop(Generic[T]):
         life.heartbeat.on_beat = lambda: self._at_beat(life)
         self._locks.worker_is(life.worker.key)
         atexit.register(self._at_exit)
-        self.bar = None
+        self._progress = Progress(self._tqdm_kwargs)
+        self._reason = Reason.LEFT
         return life
 
     def _learn_time(self, element: Element | None) -> None:
@@ -373,24 +372,14 @@ class Loop(Generic[T]):
         """Do what is due while the task runs, in the lookout's thread."""
         if (life := self._life) is not None:
             life.journal.sync()
-            self._hear_stop(life)
+            self._hear_orders(life)
             element = life.worker.element
             if element is not None and element.array_job_id is not None:
                 self._time.ask(partial(time_limit_of, element.array_job_id))
         self._ask_meanwhile()
 
-    def _hear_stop(self, life: Life) -> None:
-        """Learn that a person wants this worker to leave, in the middle of a task."""
-        words = self._stop.look()
-        if words == self._stop_seen:
-            return
-        try:
-            with self._store.read() as tx:
-                how = stopping.asked(tx, life.worker.key)
-        except EnvironmentFault as fault:
-            log.warning("cannot tell whether this worker is to leave: %s", fault)
-            return  # and look again
-        self._stop_seen = words
+    def _hear_orders(self, life: Life) -> None:
+        how = self._orders.hear(life.worker.key)
         if how is not None:
             self.drain.ask(BY_A_PERSON)
         if how is Stop.NOW:
@@ -431,20 +420,24 @@ class Loop(Generic[T]):
         try:
             reason = self._why_it_leaves()
             self._tell(life.leave(reports, reason))
-            continue_array(str(self._store.layout.database), life.worker.key, reason)
+            if self._leaves_for_time(reason):
+                continue_array(str(self._store.layout.database), life.worker.key)
         finally:
             self.title.restore()
             self.drain.restore()
             atexit.unregister(self._at_exit)
-            if self.bar is not None:
-                self.bar.close()
+            self._progress.close()
 
     def _why_it_leaves(self) -> Reason:
         if self.drain.asked_by == BY_A_PERSON:
             return Reason.STOPPED
-        if self.drain and (self.drain.asked_by == WARNING or self._time.is_nearly_over):
-            return Reason.NO_TIME
         return Reason.DRAINED if self.drain else self._reason
+
+    def _leaves_for_time(self, reason: Reason) -> bool:
+        """Whether its job's end, or the warning of it, is why this worker leaves."""
+        if reason is Reason.DRAINED:
+            return self.drain.asked_by == WARNING or self._time.is_nearly_over
+        return reason is Reason.NO_TIME
 
     def _mourn(self, life: Life, lost: WorkerLost) -> None:
         """Learn that this incarnation was judged lost; the next round begins another."""
@@ -473,14 +466,7 @@ class Loop(Generic[T]):
     def _tell(self, found: Round) -> None:
         for held in found.refused:
             _say_refused(held)
-        if self.bar is None and found.total:
-            defaults: dict[str, Any] = {"total": found.total, "unit": "task", "disable": None}
-            with masked():  # tqdm may start a thread
-                self.bar = tqdm(**(defaults | dict(self._tqdm_kwargs)))
-        if self.bar is not None and found.total:
-            self.bar.total = found.total
-            self.bar.n = found.completed
-            self.bar.refresh()
+        self._progress.show(found)
 
 
 def _say_refused(held: Claim) -> None:

@@ -6,16 +6,13 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from slurmband.domain.attempts import Reason
 from slurmband.slurm.environment import UNTIL_DONE
 
-#: Reasons of a worker that left although there was work.
-FOR_TIME: Final = frozenset({Reason.NO_TIME, Reason.TIME_LIMIT})
 #: Seconds that this may take: SLURM kills soon.
 PATIENCE: Final = 60.0
 
 
-def continue_array(database: str, worker: int, reason: Reason) -> None:
+def continue_array(database: str, worker: int) -> None:
     """Run what queues the next array, if this one is to continue itself and the worker was its last.
 
     Parameters
@@ -23,9 +20,8 @@ def continue_array(database: str, worker: int, reason: Reason) -> None:
     database : str
     worker : int
         Key of the incarnation that has left.
-    reason : Reason
     """
-    if reason not in FOR_TIME or not os.environ.get(UNTIL_DONE):
+    if not os.environ.get(UNTIL_DONE):
         return
     command = [sys.executable, "-m", "slurmband.submission.continuation", database, str(worker)]
     with suppress(subprocess.TimeoutExpired, OSError):

@@ -41,7 +41,8 @@ def release(database: str, worker: int, overdue: int | None = None) -> None:
         return
     Beats(store.layout.beats).end(worker)
     store.close()
-    continue_array(database, worker, reason)
+    if reason is Reason.TIME_LIMIT:
+        continue_array(database, worker)
 
 
 def _reason(ends_at: float | None, now: float) -> Reason:

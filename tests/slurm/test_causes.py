@@ -21,7 +21,7 @@ from slurmband import Task
 
 def tasks():
     for name in sys.argv[1:]:
-        yield Task(name, requirements=frozenset([name]))
+        yield Task(name, requirements=frozenset([name]), on_oom="mem:+50%")
 
 def run(task):
     began = Path(f"{task.id}.began")
@@ -127,6 +127,9 @@ def test_each_cause_is_found_and_charged_as_what_it_is(whole_cluster: Band) -> N
     slurm(cluster, "scontrol", "update", "nodename=n2", "state=resume")
 
     assert (counted(cluster, "ooms"), counted(cluster, "deaths")) == ({"memory"}, {"kill"})
+    (required,) = cluster.sql("SELECT requirements FROM tasks WHERE id = 'memory'")
+    assert required == ('["mem>=300M", "memory"]',)
+    assert "--mem=300M" in [word for need in cluster.json("recover") for word in need["words"]]
     asked = {row["command"]: row["n"] for row in cluster.json("status", "--now")["questions"]}
     assert asked.keys() == {"squeue", "sacct"}
 
