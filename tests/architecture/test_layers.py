@@ -110,7 +110,7 @@ def test_a_worker_has_loaded_nothing_needless_at_its_first_claim(mode: str, tmp_
     )
 
     packages = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - needed
-    assert packages <= {"slurmband", "flow", "__mp_main__"}
+    assert packages <= {"slurmband", "flow", "__mp_main__", "setproctitle"}
     assert "sqlalchemy.orm" not in loaded
     ours = {
         name for name in loaded if name.startswith(tuple(f"slurmband.{n}" for n in NOT_FOR_WORKERS))

@@ -12,7 +12,7 @@ import time
 from slurmband import Task
 
 def tasks():
-    return [Task(f"t{n}") for n in range(8)]
+    return [Task(f"t{n}") for n in range(int(sys.argv[2]))]
 
 def run(task):
     time.sleep(float(sys.argv[1]))
@@ -37,7 +37,7 @@ def is_over(band: Band) -> bool:
 def test_an_array_goes_on_until_all_is_done(band: Band) -> None:
     band.write("flow.py", FLOW)
 
-    band.cli(*SUBMIT, "--time=0:09", "flow.py", "2.0")
+    band.cli(*SUBMIT, "--time=0:20", "flow.py", "4", "10")
     wait_for(
         lambda: {row["state"] for row in band.json("tasks")} == {"completed"},
         what="all is done",
@@ -55,7 +55,7 @@ def test_an_array_goes_on_until_all_is_done(band: Band) -> None:
 def test_no_more_arrays_than_allowed(band: Band) -> None:
     band.write("flow.py", FLOW)
 
-    band.cli(*SUBMIT, "--max-submissions", 2, "--time=0:06", "flow.py", "2.0")
+    band.cli(*SUBMIT, "--max-submissions", 2, "--time=0:15", "flow.py", "1", "1000")
     wait_for(lambda: "were all it may have" in said(band), what="the cap is reached", seconds=90)
 
     assert chain(band) == [(1, None), (2, 1)]
@@ -64,7 +64,7 @@ def test_no_more_arrays_than_allowed(band: Band) -> None:
 def test_what_gets_nowhere_is_not_continued(band: Band) -> None:
     band.write("flow.py", FLOW)
 
-    band.cli(*SUBMIT, "--time=0:05", "flow.py", "600", SLURMBAND_RELEASE_AFTER="0.5")
+    band.cli(*SUBMIT, "--time=0:08", "flow.py", "600", "4", SLURMBAND_RELEASE_AFTER="0.5")
     wait_for(lambda: "completed anything" in said(band), what="it is not continued", seconds=90)
 
     assert chain(band) == [(1, None)]
@@ -72,7 +72,7 @@ def test_what_gets_nowhere_is_not_continued(band: Band) -> None:
 
 def test_a_stop_ends_the_chain(band: Band) -> None:
     band.write("flow.py", FLOW)
-    band.cli(*SUBMIT, "--time=0:20", "flow.py", "0.5")
+    band.cli(*SUBMIT, "--time=1:00:00", "flow.py", "0.5", "1000")
     wait_for(
         lambda: any(row["state"] == "completed" for row in band.json("tasks")), what="it began"
     )

@@ -61,7 +61,7 @@ def test_how_long_tasks_of_its_kind_take_is_told_where_it_is_known(bench: Bench)
     bench.register(task("a"))
     assert of(bench, "a").typical is None
 
-    bench.write("INSERT INTO durations (kind, n, mean, spread) VALUES ('', 4, 30.0, 16.0)")
+    bench.write("INSERT INTO durations VALUES ('', 4, 30.0, 16.0, 34.6)")
 
     assert of(bench, "a").typical == Typical(4, 30.0, math.sqrt(4.0))
     assert of(bench, "a").expected == pytest.approx(30.0 + 2 * math.sqrt(4.0 * 4 / 3))

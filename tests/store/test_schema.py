@@ -133,9 +133,10 @@ def test_a_claim_is_one_question_to_one_index(bench: Bench, store: Store) -> Non
     first, *others = plan(store, claim)
     assert first == "SEARCH tasks USING INDEX idx_claim (requirements=?)"
     # Of a task that several may run at once it is asked whether this worker is in it; and of each
-    # whether others depend on it.
-    on_attempts, on_edges = sorted(step for step in others if "SUBQUERY" not in step)
+    # whether others depend on it, and how long its kind takes.
+    on_attempts, on_durations, on_edges = sorted(s for s in others if "SUBQUERY" not in s)
     assert on_attempts.startswith("SEARCH attempts USING INDEX")
+    assert on_durations.startswith("SEARCH durations USING PRIMARY KEY")
     assert on_edges.startswith("SEARCH edges USING PRIMARY KEY")
 
 
