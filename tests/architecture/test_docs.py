@@ -19,11 +19,16 @@ pytestmark = pytest.mark.unit
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-study.md"
 WHY = ROOT / "docs" / "howto" / "why-a-task-died.md"
 OUTPUT = ROOT / "docs" / "howto" / "find-a-tasks-output.md"
+FOR_JOBS = [
+    ROOT / "docs" / "howto" / f"{page}.md"
+    for page in ("survive-the-time-limit", "keep-an-array-going", "give-more-memory")
+]
 SHELL_LINES = [
     *markdown.shell_lines(README),
     *markdown.shell_lines(TUTORIAL, until="On SLURM"),
     *markdown.shell_lines(WHY),
     *markdown.shell_lines(OUTPUT),
+    *(line for page in FOR_JOBS for line in markdown.shell_lines(page)),
 ]
 
 

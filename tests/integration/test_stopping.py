@@ -1,9 +1,19 @@
 """A person lets workers leave: after the task in hand, or at once; all of them, or some."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from slurmband.domain.graph import check
+from slurmband.domain.pace import Wish
+from slurmband.domain.task import Task
+from slurmband.domain.workers import Stop
+from slurmband.graphband.life import Life
+from slurmband.graphband.options import Options
+from slurmband.store import stopping
+from slurmband.store.database import Store
+from tests.fakes.clock import HandClock
 from tests.integration.band import Band, busy_workers, wait_for
 
 pytestmark = pytest.mark.integration
@@ -27,6 +37,7 @@ def begin(band: Band, workers: int, **environ: str) -> None:
     band.write("flow.py", FLOW)
     for number in range(workers):
         band.worker("flow.py", SLURMBAND_IDENTIFIER=f"w{number}", **environ)
+    wait_for((band.folder / "slurmband.sqlite").exists, what="the database is made")
     wait_for(lambda: busy_workers(band, workers), what="the workers are busy")
 
 
@@ -81,6 +92,7 @@ def test_who_waits_for_work_leaves_as_well(band: Band) -> None:
     band.write("flow.py", FLOW.replace("range(6)", "range(1)"))
     for name in ("busy", "idle"):
         band.worker("flow.py", SLURMBAND_IDENTIFIER=name)
+    wait_for((band.folder / "slurmband.sqlite").exists, what="the database is made")
     wait_for(lambda: len(band.json("workers")) == 2, what="both have joined")
     wait_for(lambda: busy_workers(band, 1), what="one is busy")
     idle = next(row["worker"] for row in band.json("workers") if not row["tasks"])
@@ -96,3 +108,16 @@ def test_who_is_not_there_cannot_be_stopped(band: Band) -> None:
     band.cli("work", "flow.py")
 
     band.cli("stop", "nobody", code=64)
+
+
+def test_who_was_asked_to_leave_is_given_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "slurmband.sqlite", mode="local", create=True)
+    life = Life(store, check([Task("bake")]), Options(identifier="alice"), HandClock(), None)
+    with store.transaction() as tx:
+        stopping.stop(tx, ["alice"], Stop.DRAIN)
+
+    found = life.round((), wish=Wish(1))
+
+    assert (found.stop, found.claims) == (Stop.DRAIN, [])
+    life.abandon()
+    store.close()

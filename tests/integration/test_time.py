@@ -1,9 +1,15 @@
 """Workers know their job's end: they begin what fits, leave when nothing does, stop what overruns."""
 
+import contextlib
+import sqlite3
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from slurmband import Graphband, Task
+from slurmband.domain.pace import Wish
 from tests.integration.band import Band
 
 pytestmark = pytest.mark.integration
@@ -186,3 +192,25 @@ def test_a_time_that_is_none_queues_nothing(band: Band) -> None:
 
     assert "cannot read the time 'soon'" in refused.stderr
     assert not (band.folder / "slurmband.sqlite").exists()
+
+
+def test_what_was_taken_in_advance_and_no_longer_fits_is_handed_back(tmp_path: Path) -> None:
+    database = tmp_path / "slurmband.sqlite"
+    made: Graphband[None] = Graphband(
+        [Task("bake"), Task("boil")], db=database, tqdm_kwargs={"disable": True}
+    )
+    with made as band:
+        loop, tasks = band._loop, iter(band)
+        assert next(tasks).id == "bake"
+        keeping = {loop.held.attempt} if loop.held else set()
+        (boil,) = loop.begun().round((), wish=Wish(1), keeping=keeping).claims
+        loop._hand.add([replace(boil, foreseen=100.0)])
+        loop._time.learn(time.time() + 50.0)
+        assert [task.id for task in tasks] == ["boil"]  # it is known by then how quick they are
+
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute(ATTEMPTS).fetchall() == [
+            ("bake", "completed", None),
+            ("boil", "released", "no time left"),
+            ("boil", "completed", None),
+        ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
-from slurmband.store import queries
+from slurmband.store import explanations, queries
 from tests.store.builders import Bench, names, task
 
 pytestmark = pytest.mark.unit
@@ -70,3 +70,18 @@ def test_counts_follow_what_is_required(bench: Bench) -> None:
         assert queries.claimable_for(tx, small.labels) == 0
         assert queries.claimable_for(tx, {"oven", "mem=96G"}) == 1
         assert queries.unservable(tx) == ['["mem>=96G", "oven"]']
+
+
+def test_what_slurm_says_late_counts_as_if_it_had_been_known(bench: Bench) -> None:
+    bench.register(BAKE)
+    alice = bench.worker("alice", "oven mem=64G")
+    bench.lose(alice, Reason.PROCESS_GONE, journal={bench.claim(alice).attempt: None})
+    bench.write("UPDATE workers SET unexplained = 1")
+    assert bench.one(REQUIRES) == '["oven"]'
+
+    with bench.store.transaction() as tx:
+        explanations.explain(
+            *(tx, alice, Reason.PROCESS_GONE, Reason.OUT_OF_MEMORY), settled=True, now=9.0
+        )
+
+    assert bench.one(REQUIRES) == '["mem>=96G", "oven"]'
