@@ -26,6 +26,16 @@ def ended(state: TaskState, **facts: Any) -> Answer:
     return why_task(scene(band()), task(state, **given))
 
 
+def test_a_job_that_was_too_short_is_hinted_at_before_it_is_charged() -> None:
+    def hinted(reason: Reason) -> bool:
+        before = attempt(outcome=Outcome.RELEASED, reason=reason)
+        answer = why_task(scene(band(worker("36_1"))), task(TaskState.READY, attempts=(before,)))
+        return any("charged the next time" in line for line in answer.evidence)
+
+    assert hinted(Reason.TIME_LIMIT)
+    assert not hinted(Reason.PREEMPTED)
+
+
 # --- running ------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Why a task is where it is: one answer for each state."""
 
+from slurmband.domain.attempts import Reason
 from slurmband.domain.facts import AttemptFacts, Root, TaskFacts, Upstream
 from slurmband.domain.states import CLAIMABLE, TaskState
 from slurmband.observe.times import duration, iso
@@ -62,6 +63,11 @@ def _ready(scene: Scene, task: TaskFacts) -> Answer:
             f"attempts so far: {len(task.attempts)}; the last one was {last.outcome}"
             + (f" ({last.reason})" if last.reason else "")
         )
+        if last.reason == Reason.TIME_LIMIT:
+            answer.evidence.append(
+                "its job ended before it did: free this once, charged the next time; give jobs more "
+                "--time, or the task less to do"
+            )
     return answer
 
 
