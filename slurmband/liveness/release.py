@@ -23,19 +23,21 @@ NEAR = 60.0
 
 
 def release(database: str, worker: int, overdue: int | None = None) -> None:
-    """End an incarnation, and its open claims: fenced, and charged only if one is overdue."""
+    """End an incarnation, and its open claims: as its journal says, and charged if one is overdue."""
     store = Store(database, lock_timeout=PATIENCE)
     now = SystemClock().now()
-    begun = set(journal.read(store.layout.journals, worker))
+    written = journal.read(store.layout.journals, worker)
     try:
         with telling(store) as tx:
             who = queries.worker_by_key(tx, worker)
             reason = _reason(queries.end_of(tx, worker), now)
             if stopping.asked(tx, worker):
                 reason = Reason.STOPPED
-            endings = {attempt: Ending(Outcome.RELEASED, reason) for attempt in begun}
+            unfinished = Ending(Outcome.RELEASED, reason)
+            endings = {attempt: ended or unfinished for attempt, ended in written.items()}
             if overdue is not None:
-                reason, endings[overdue] = Reason.OVERRUN, Ending(Outcome.KILLED, Reason.OVERRUN)
+                reason = Reason.OVERRUN
+                endings[overdue] = written.get(overdue) or Ending(Outcome.KILLED, reason)
             membership.leave(tx, who, reason, endings=endings, now=now)
     except WorkerLost:
         return

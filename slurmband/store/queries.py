@@ -88,12 +88,7 @@ _WORKERS_BUSY = Statement(
 
 def unservable(tx: Transaction) -> list[str]:
     """Return the requirement sets of claimable tasks that no live worker satisfies."""
-    offered = [
-        set(json.loads(labels))
-        for labels in tx.connection.execute(
-            select(workers.c.labels).distinct().where(workers.c.status == WorkerStatus.ALIVE)
-        ).scalars()
-    ]
+    offered = _offered(tx)
     wanted = tx.connection.execute(
         select(task_counts.c.requirements)
         .distinct()
@@ -102,10 +97,15 @@ def unservable(tx: Transaction) -> list[str]:
     return [w for w in wanted if not any(satisfy(has, json.loads(w)) for has in offered)]
 
 
+def _offered(tx: Transaction) -> list[set[str]]:
+    """Return what live workers offer, each set once."""
+    alive = select(workers.c.labels).distinct().where(workers.c.status == WorkerStatus.ALIVE)
+    return [set(json.loads(labels)) for labels in tx.connection.execute(alive).scalars()]
+
+
 def left_for_nobody(tx: Transaction) -> dict[tuple[str, ...], int]:
     """Count the unfinished tasks that no live worker could come to do, by what they require."""
-    alive = select(workers.c.labels).distinct().where(workers.c.status == WorkerStatus.ALIVE)
-    offered = [set(json.loads(labels)) for labels in tx.connection.execute(alive).scalars()]
+    offered = _offered(tx)
     found: dict[tuple[str, ...], int] = {}
     for row in _TASK_COUNTS.run(tx):
         required = tuple(json.loads(row.requirements))
