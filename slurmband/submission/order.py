@@ -31,6 +31,7 @@ class Order:
         sbatch's.
     log : str or None
         File name pattern of the elements' logs.
+    workers_per_element : int
     """
 
     token: str
@@ -41,6 +42,7 @@ class Order:
     script: str
     options: Sequence[str]
     log: str | None
+    workers_per_element: int = 1
 
     @classmethod
     def of(cls, request: Request, array: ArraySpec) -> Self:
@@ -55,6 +57,7 @@ class Order:
             request.script(token),
             request.sbatch_options(array, token),
             request.log,
+            request.workers_per_element,
         )
 
     @classmethod
@@ -77,6 +80,7 @@ class Order:
             row["script"].replace(row["token"], token),
             options,
             row["log"],
+            int(_option(options, "ntasks") or 1),
         )
 
     @property
@@ -91,14 +95,10 @@ class Order:
         return f"{self.array}" if len(self.array) > 1 else f"{only}-{only}"
 
     @property
-    def workers_per_element(self) -> int:
-        """How many workers one srun starts in each element."""
-        return int(self._option("ntasks") or 1)
-
-    @property
     def time_limit(self) -> float | None:
         """How long an element may run, in seconds."""
-        return seconds(self._option("time") or "")
+        return seconds(_option(self.options, "time") or "")
 
-    def _option(self, name: str) -> str | None:
-        return CommandLine(sbatch=list(self.options)).sbatch_value(name)
+
+def _option(options: Sequence[str], name: str) -> str | None:
+    return CommandLine(sbatch=list(options)).sbatch_value(name)

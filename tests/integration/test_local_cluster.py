@@ -84,6 +84,14 @@ def test_elements_are_numbered_as_slurm_would(band: Band) -> None:
     assert all(Path(row["log"]).is_file() for row in rows)
 
 
+def test_sbatchs_own_number_of_tasks_makes_no_workers(band: Band) -> None:
+    band.write("count.py", COUNTING)
+
+    band.cli("submit", "--cluster", "local", "--ntasks", 3, "--wait", "count.py")
+
+    assert len(band.json("workers")) == 1
+
+
 def test_a_throttle_is_kept(band: Band) -> None:
     band.write(
         "hold.py",
