@@ -210,8 +210,11 @@ def test_the_attempt_that_is_followed_is_not_left_for_a_later_one(band: Band) ->
 
 
 def test_lines_of_ranks_that_share_a_log_are_pointed_out(band: Band) -> None:
+    submit(band, SLOW, "--array", 1, "--workers-per-element", 2)
+    wait_for(lambda: len(band.json("workers")) == 2, what="both have come")  # one may come late
+    wait_for(lambda: band.tasks()["bake"]["state"] == "running", what="the task runs")
     (band.folder / "go").touch()
-    submit(band, SLOW, "--array", 1, "--workers-per-element", 2, "--wait")
+    band.cli("wait")
 
     done = logs(band, "bake")
 
