@@ -95,7 +95,8 @@ def _draw(plot: Plot, figures: Sequence[Figure], file: Path, title: str) -> None
     picture = Picture(figsize=(7, 4.2), layout="constrained")
     axes = picture.subplots()
     for name in dict.fromkeys(figure.of for figure in figures):
-        points = [(f.at, f.value) for f in figures if f.of == name and f.value is not None]
+        of_name = [f for f in figures if f.of == name]
+        points = [(f.at, f.value) for f in of_name if f.at is not None and f.value is not None]
         axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
     if plot.log:
         axes.set_xscale("log")

@@ -98,14 +98,22 @@ class Tasks(Mapping[str, Task[Any]]):
         return (self._given.get(place, _BARE) for place in range(len(self._ids)))
 
     def __getitem__(self, name: str) -> Task[Any]:
+        return self._made(name, None)
+
+    def handed_out(self, name: str, attempt: int) -> Task[Any]:
+        """Return a task as the user's code gets it, with the number of the try."""
+        return self._made(name, attempt)
+
+    def _made(self, name: str, attempt: int | None) -> Task[Any]:
         place = self._places[name]
         kind, given = self._kinds[place], self._given.get(place)
         if given is not None and kind == _WHOLE:
-            return given
+            return given if attempt is None else replace(given, attempt=attempt)
         needs = _KINDS[kind](map(self._name, self.upstream(place)))
         if given is None:
-            return Task(self._ids[place], dependencies=needs)
-        return replace(given, dependencies=needs)
+            return Task(self._ids[place], dependencies=needs, attempt=attempt)
+        number = given.attempt if attempt is None else attempt
+        return replace(given, dependencies=needs, attempt=number)
 
     def _name(self, number: int) -> str:
         return self._ids[number] if number >= 0 else list(self._ahead)[~number]

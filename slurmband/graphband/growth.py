@@ -1,6 +1,7 @@
 """The loop of a worker whose graph grows: it produces tasks whenever there is none to claim."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
@@ -247,13 +248,14 @@ class GrowingLoop(Loop[T]):
         released = Ending(Outcome.RELEASED, Reason.DRAINED)
         self._reading()
         try:
-            task = self._feed.find(held.task, self.drain.__bool__)
+            task: Task[T] | None = self._feed.find(held.task, self.drain.__bool__)
         except BaseException:
             self._hand.ended(held, released)
             raise
         if task is None:
             self._hand.ended(held, released)
-        return task
+            return None
+        return replace(task, attempt=held.number)
 
     def _produce(self) -> bool:
         clerk, opening = self._reading(), self._opening

@@ -247,7 +247,7 @@ class Loop(Generic[T]):
 
     def _task_of(self, held: Claim) -> Task[T] | None:
         """Return the task that was claimed; None if it was handed back, since the worker leaves."""
-        return self._graph.tasks[held.task]
+        return self._graph.tasks.handed_out(held.task, held.number)
 
     def _begin_task(self, held: Claim) -> Task[T] | None:
         life, self._taken = self.begun(), self._clock.monotonic()
@@ -263,8 +263,8 @@ class Loop(Generic[T]):
         if held.time_limit is not None:
             life.heartbeat.limit(held.time_limit, held.attempt)
             self._alarm.set(held.time_limit)
-        log.info("task=%s attempt=%d worker=%s began", held.task, held.number, life.worker.name)
-        return dataclasses.replace(task, attempt=held.number)
+        _log(logging.INFO, "task=%s attempt=%d worker=%s began", *_names(held, life))
+        return task
 
     def attempt(self, function: Callable[[Task[T]], object], task: Task[T]) -> None:
         """Run `function` on the task in hand, and write down how it ended."""
@@ -299,10 +299,10 @@ class Loop(Generic[T]):
         self._hand.ended(held, ending)
         self.held = None
         self._pace.ran(self._clock.monotonic() - self._taken)
-        log.log(
+        _log(
             logging.WARNING if ending.outcome is Outcome.FAILED else logging.INFO,
             "task=%s attempt=%d worker=%s %s after %.2f s%s",
-            *(held.task, held.number, life.worker.name, ending.outcome, seconds),
+            *(*_names(held, life), ending.outcome, seconds),
             f": {ending.reason}" if ending.reason else "",
         )
 
@@ -467,6 +467,16 @@ class Loop(Generic[T]):
         for held in found.refused:
             _say_refused(held)
         self._progress.show(found)
+
+
+def _names(held: Claim, life: Life) -> tuple[str, int, str]:
+    return held.task, held.number, life.worker.name
+
+
+def _log(level: int, words: str, *values: object) -> None:
+    """Log what is logged for each task; where in this file that is, need not be found out each time."""
+    if log.isEnabledFor(level):
+        log.handle(log.makeRecord(log.name, level, __file__, 0, words, values, None))
 
 
 def _say_refused(held: Claim) -> None:

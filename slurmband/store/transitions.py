@@ -7,6 +7,8 @@ The open attempt is the claim. Completion, failure, release and revocation all c
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -194,9 +196,23 @@ def _tally(row: Row, outcome: Outcome, charge: Charge | None) -> Tally:
     return Tally(
         row.still_open,
         row.completions + (outcome is Outcome.COMPLETED) > 0,
-        {each: getattr(row, name) + (each is charge) for each, name in COUNTERS.items()},
-        {each: getattr(row, name) for each, name in BUDGETS.items()},
+        _counted(_counters(row), charge),
+        _budgets_as(_budgets(row)),
     )
+
+
+_counters: Final = attrgetter(*COUNTERS.values())
+_budgets: Final = attrgetter(*BUDGETS.values())
+
+
+@lru_cache
+def _counted(before: tuple[int, ...], charge: Charge | None) -> Mapping[Charge, int]:
+    return {each: n + (each is charge) for each, n in zip(COUNTERS, before, strict=True)}
+
+
+@lru_cache
+def _budgets_as(found: tuple[int, ...]) -> Mapping[Charge, int]:
+    return dict(zip(BUDGETS, found, strict=True))
 
 
 def standing(tx: Transaction, keys: Collection[int]) -> dict[int, tuple[Row, Tally]]:

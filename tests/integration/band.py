@@ -19,7 +19,7 @@ SMALL_TRACE = ROOT / "tests" / "data" / "small.wfformat.json"
 REPLAY = ROOT / "examples" / "wfformat.py"
 
 
-def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 60.0) -> Any:
+def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 180.0) -> Any:
     """Poll a condition until it holds; fail with `what` after a generous deadline."""
     deadline = time.monotonic() + seconds
     while True:
