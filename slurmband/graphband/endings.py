@@ -2,6 +2,8 @@
 
 import sys
 import traceback
+from pathlib import Path
+from typing import Final
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
 from slurmband.errors import TasksFailed, TimeLimitReached
@@ -30,14 +32,24 @@ class Ended(TasksFailed):
 def failure(error: BaseException) -> Ending:
     """Describe an exception: one line as the reason, and the whole traceback."""
     if isinstance(error, TimeLimitReached):
-        told = "".join(traceback.format_exception(error))
-        return Ending(Outcome.KILLED, Reason.OVERRUN, told)
+        return Ending(Outcome.KILLED, Reason.OVERRUN, _traceback(error))
     if isinstance(error, Ended):
         return error.ending
     lines = traceback.format_exception_only(error)
     reason = lines[-1].strip() if lines else type(error).__name__
-    return Ending(Outcome.FAILED, reason, "".join(traceback.format_exception(error)))
+    return Ending(Outcome.FAILED, reason, _traceback(error))
 
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback from where the user's code begins; all of it, where that never began."""
+    place = error.__traceback__
+    while place is not None and place.tb_frame.f_code.co_filename.startswith(_OURS):
+        place = place.tb_next
+    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
+
+
+#: What calls the user's code lies in this folder.
+_OURS: Final = f"{Path(__file__).parent}/"
 
 #: A bare loop cannot see why it was left.
 ABANDONED = Ending(Outcome.FAILED, "the loop was left by break, or by an exception")
