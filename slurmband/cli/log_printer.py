@@ -54,6 +54,11 @@ class Printer:
         return any(tail.stretch.grows for tail in self._tails.values())
 
     @property
+    def has_whole_logs(self) -> bool:
+        """Whether there are logs of workers, of which nobody says where they end."""
+        return any(tail.stretch.task is None for tail in self._tails.values())
+
+    @property
     def is_complete(self) -> bool:
         """Whether all was printed that is known to be there, or may come to be seen here."""
         return not any(

@@ -18,6 +18,8 @@ from slurmband.observe.stretches import Stretch
 LOOKS: Final = 5
 #: Looks that a log may take to reach this machine, after what wrote to it ended.
 LATE: Final = 30
+#: Looks at a worker's whole log after the worker left: its last words come after that is recorded.
+LAST_WORDS: Final = 3
 
 
 def logs(
@@ -88,7 +90,8 @@ def _follow(find: Callable[..., list[Stretch]], printer: Printer, *, every: floa
         sys.stderr.write("note: it has not begun yet; waiting for it (Ctrl-C ends this).\n")
     for look in itertools.count(1):
         late += not printer.grows
-        if late > LATE or (late and printer.is_complete):
+        enough = LAST_WORDS if printer.has_whole_logs else 0
+        if late > LATE or (late > enough and printer.is_complete):
             return
         time.sleep(every)
         if look % LOOKS == 0:
