@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.band import Band
@@ -12,6 +13,13 @@ from tests.integration.band import Band
 #: Folders whose tests share what there can be only one of, or keep the machine busy: one process runs
 #: them all, one after the other.
 TOGETHER = ("tests/cluster/", "tests/slurm/")
+
+
+# However long a busy machine takes over an example, that is no fault of what is tested.
+settings.register_profile(
+    "busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
