@@ -19,7 +19,7 @@ SMALL_TRACE = ROOT / "tests" / "data" / "small.wfformat.json"
 REPLAY = ROOT / "examples" / "wfformat.py"
 
 
-def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 180.0) -> Any:
+def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 120.0) -> Any:
     """Poll a condition until it holds; fail with `what` after a generous deadline."""
     deadline = time.monotonic() + seconds
     while True:
@@ -94,17 +94,34 @@ class Band:
         with contextlib.closing(sqlite3.connect(self.folder / "slurmband.sqlite")) as connection:
             return connection.execute(query).fetchall()
 
+    def wait_until_over(self) -> None:
+        """Wait for the end of all arrays and their workers: `submit --wait` waits for the tasks only."""
+        wait_for(lambda: not self._running(), what=f"the end of the arrays in {self.folder}")
+
     def stop_all(self) -> None:
-        """Leave no process behind."""
+        """Leave no process behind, also none that is about to begin."""
         for process in self.started:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
-        for row in self.json("workers") if (self.folder / "slurmband.sqlite").exists() else []:
-            if row["state"] == "alive":
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(row["pid"], signal.SIGKILL)
+        wait_for(self._none_is_left, what=f"the end of all that runs in {self.folder}")
+
+    def _none_is_left(self) -> bool:
+        """Kill what runs in the folder, such as arrays and their elements; whether nothing did."""
+        found = self._running()
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not found
+
+    def _running(self) -> list[int]:
+        """Return the processes whose working directory lies in the folder, but for what we started."""
+        ours = {os.getpid(), *(process.pid for process in self.started)}
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+                if (process / "cwd").readlink().is_relative_to(self.folder):
+                    found.append(int(process.name))
+        return [pid for pid in found if pid not in ours]
 
 
 def busy_workers(band: Band, count: int) -> list[dict[str, Any]]:
@@ -113,9 +130,14 @@ def busy_workers(band: Band, count: int) -> list[dict[str, Any]]:
     return rows[:count] if len(rows) >= count else []
 
 
+def whole_lines(file: Path) -> list[str]:
+    """Return the lines of a file that somebody may be writing to, without one that is not whole yet."""
+    return file.read_text().rpartition("\n")[0].splitlines()
+
+
 def busy_pids(log: Path) -> set[int]:
     """Return the processes that are in a task now, as the logs of a replay say."""
-    last = {file: file.read_text().splitlines()[-1:] for file in log.glob("*.jsonl")}
+    last = {file: whole_lines(file)[-1:] for file in log.glob("*.jsonl")}
     began = {
         file for file, lines in last.items() if lines and json.loads(lines[0])["what"] == "began"
     }

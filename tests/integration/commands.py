@@ -19,6 +19,7 @@ def run(band: Band, text: str, *options: object, code: int = 0) -> str:
     """Submit a list, wait for its end, and return what the workers printed."""
     band.write("list.txt", text)
     band.cli(*SUBMIT, *options, code=code)
+    band.wait_until_over()
     logs = sorted((band.folder / "slurmband.sqlite.d" / "logs").iterdir())
     return "".join(log.read_text() for log in logs)
 

@@ -52,6 +52,7 @@ def worked(band: Band) -> Band:
     band.environ["SLURMBAND_MODE"] = "shared"
     band.write("flow.py", FLOW)
     band.cli("submit", "--cluster", "local", "--array", 1, "--wait", "flow.py")
+    band.wait_until_over()
     return band
 
 
@@ -160,7 +161,7 @@ def test_the_folder_is_removed_when_the_command_is_ended(
 
     process.send_signal(number)
 
-    assert process.wait(60) == code
+    assert process.wait(120) == code
     assert folders(band) == []
 
 
@@ -170,7 +171,14 @@ def folders(band: Band) -> list[Path]:
 
 def waits_for_srun(pid: int) -> bool:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return any(b"fake_srun" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
+    return any(b"fake_srun" in read(Path(f"/proc/{child}/cmdline")) for child in children)
+
+
+def read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # a child that has ended since
+        return b""
 
 
 # --- two nodes -------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_a_study_goes_on_from_a_backup(band: Band) -> None:
     assert "these workers are alive" in refused.stderr
 
     (band.folder / "go").touch()
-    assert worker.wait(60) == 0
+    assert worker.wait(120) == 0
     assert states(band) == {"a": "completed", "b": "completed"}
     (listed,) = band.json("doctor", "--restore")
     assert (listed["backup"], listed["completed"], listed["tasks"]) == (backup, 1, 2)
@@ -83,7 +83,7 @@ def test_what_began_after_the_backup_runs_again_and_no_old_journal_counts(band: 
     wait_for(lambda: busy_workers(band, 1), what="a worker is at b")
     (band.folder / "go").touch()
     band.cli("wait")
-    wait_for(lambda: not [w for w in band.json("workers") if w["state"] == "alive"], what="it left")
+    band.wait_until_over()
     file = (band.folder / "slurmband.sqlite").resolve()
     before_all = empty_backup(band)
     file.write_bytes(b"\xff" * 9000)

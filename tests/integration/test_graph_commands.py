@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.band import Band, wait_for
+from tests.integration.band import Band, wait_for, whole_lines
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +33,7 @@ def flow(band: Band) -> Band:
 
 def submit(band: Band, *words: object) -> str:
     done = band.cli("submit", "--cluster", "local", "--wait", *words, "flow.py")
+    band.wait_until_over()
     return done.stdout
 
 
@@ -132,12 +133,12 @@ def test_events_are_listed_and_followed(flow: Band) -> None:
     submit(flow)
     wait_for(lambda: followed(log, "eat", "complete"), what="what happened meanwhile")
 
-    numbers = [json.loads(line)["sequence"] for line in log.read_text().splitlines()]
+    numbers = [json.loads(line)["sequence"] for line in whole_lines(log)]
     assert numbers == sorted(set(numbers))
 
 
 def followed(log: Path, task: str, event: str) -> bool:
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows = [json.loads(line) for line in whole_lines(log)]
     return any((row["task"], row["event"]) == (task, event) for row in rows)
 
 

@@ -42,6 +42,7 @@ def test_a_trace_runs_to_its_end(band: Band, mode: str) -> None:
         *(REPLAY, SMALL_TRACE, "--scale", 0.02, "--log", log),
     )
 
+    band.wait_until_over()
     check_history(band, SMALL_TRACE, log)
     assert band.json("status")["mode"] == mode
     assert not list(band.folder.glob("*-shm"))
@@ -64,6 +65,7 @@ def test_nothing_is_lost_when_workers_are_killed(band: Band, mode: str) -> None:
             victims.add(pid)
     band.json("reap-dead")
     band.cli("submit", *options, "--wait", *program)
+    band.wait_until_over()
 
     rows = band.json("workers")
     assert {row["pid"] for row in rows if row["state"] == "lost"} >= victims
@@ -75,6 +77,7 @@ def test_elements_are_numbered_as_slurm_would(band: Band) -> None:
 
     band.cli("submit", "--cluster", "local", "--array", "2,5-7", "--wait", "count.py")
     band.cli("submit", "--cluster", "local", "--array", "1", "--wait", "count.py")
+    band.wait_until_over()
 
     rows = band.json("jobs")
     ids = [(row["array_job_id"], row["array_task_id"], row["job_id"]) for row in rows]
@@ -88,6 +91,7 @@ def test_sbatchs_own_number_of_tasks_makes_no_workers(band: Band) -> None:
     band.write("count.py", COUNTING)
 
     band.cli("submit", "--cluster", "local", "--ntasks", 3, "--wait", "count.py")
+    band.wait_until_over()
 
     assert len(band.json("workers")) == 1
 
@@ -101,6 +105,7 @@ def test_a_throttle_is_kept(band: Band) -> None:
     )
 
     band.cli("submit", "--cluster", "local", "--array", "6%1", "--wait", "hold.py")
+    band.wait_until_over()
 
     lives = band.sql("SELECT started_at, ended_at FROM workers ORDER BY started_at")
     assert all(ended <= begun for (_, ended), (begun, _) in itertools.pairwise(lives))
@@ -120,6 +125,7 @@ def test_several_workers_in_an_element_are_ranks(band: Band) -> None:
         "--wait",
         "count.py",
     )
+    band.wait_until_over()
 
     workers = {row["worker"] for row in band.json("workers")}
     assert workers == {"1_0.0", "1_0.1", "1_1.0", "1_1.1"}

@@ -79,6 +79,7 @@ def test_where_a_part_stands_can_be_used_by_other_programs(band: Band) -> None:
 
 def test_whole_logs_are_printed_under_headers(band: Band) -> None:
     submit(band, PRINTING, "--array", 2, "--wait")
+    band.wait_until_over()
 
     whole = logs(band, "1").stdout
     last = logs(band, "1_[0-1]", "--tail", 1).stdout
@@ -133,7 +134,7 @@ def test_following_ends_with_the_attempt(band: Band) -> None:
 
     (band.folder / "go").touch()
 
-    assert follower.wait(60) == 0
+    assert follower.wait(120) == 0
     _began, *lines = band.log("seen").splitlines()
     assert lines == ["begin of bake", "end of bake"]
 
@@ -147,14 +148,14 @@ def test_a_task_that_is_not_begun_is_waited_for(band: Band) -> None:
     band.start(
         "-c",
         "from flow import tasks\nfrom slurmband import Graphband\nGraphband(tasks()).register()",
-    ).wait(60)
+    ).wait(120)
     assert "'serve' is ready and has not begun" in logs(band, "serve", code=64).stderr
     follower = band.start("-m", "slurmband", "logs", "serve", "-f", "--every", 0.1, log="seen")
     wait_for(lambda: "has not begun yet; waiting" in band.log("seen"), what="it waits")
 
     band.cli("submit", "--cluster", "local", "--array", 1, "--wait", "flow.py")
 
-    assert follower.wait(60) == 0
+    assert follower.wait(120) == 0
     assert band.log("seen").splitlines()[2:] == ["begin of serve", "end of serve"]
 
 
@@ -166,7 +167,7 @@ def test_following_a_worker_ends_with_the_worker(band: Band) -> None:
 
     (band.folder / "go").touch()
 
-    assert follower.wait(60) == 0
+    assert follower.wait(120) == 0
     assert "end of ice" in band.log("seen")
     assert "worker=1_0 left: left" in band.log("seen")
 
@@ -184,7 +185,7 @@ def test_a_worker_that_dies_ends_what_follows_its_task(band: Band) -> None:
         lambda: band.json("reap-dead") or band.json("where", "bake")[0]["outcome"], what="reaped"
     )
 
-    assert follower.wait(60) == 0
+    assert follower.wait(120) == 0
     assert band.log("seen").splitlines()[1:] == ["begin of bake"]
 
 
@@ -203,7 +204,7 @@ def test_the_attempt_that_is_followed_is_not_left_for_a_later_one(band: Band) ->
 
     (band.folder / "go").touch()
 
-    assert follower.wait(60) == 0
+    assert follower.wait(120) == 0
     assert band.log("seen").splitlines()[1:] == ["begin of bake"]
     band.cli("wait")
     assert "end of bake" in logs(band, "bake").stdout
