@@ -71,6 +71,7 @@ def test_what_the_guide_says_that_why_answers_it_does(band: Band) -> None:
     (workflow,) = [block for block in markdown.python_blocks() if block.page == WHY]
     band.write("flow.py", workflow.text)
     band.cli("submit", "--cluster", "local", "--array", 2, "flow.py")
+    wait_for(lambda: len(band.json("workers")) == 2, what="both have come")
     wait_for(lambda: [row["tasks"] for row in busy_workers(band, 1)] == [["bake"]], what="it bakes")
     wait_for(lambda: band.tasks()["burn"]["state"] == "failed", what="it burnt")
 

@@ -29,11 +29,6 @@ def said(band: Band) -> str:
     return "".join(log.read_text() for log in sorted(logs))
 
 
-def is_over(band: Band) -> bool:
-    rows = band.json("workers")
-    return bool(rows) and all(row["state"] != "alive" for row in rows)
-
-
 def test_an_array_goes_on_until_all_is_done(band: Band) -> None:
     band.write("flow.py", FLOW)
 
@@ -41,10 +36,10 @@ def test_an_array_goes_on_until_all_is_done(band: Band) -> None:
     wait_for(
         lambda: {row["state"] for row in band.json("tasks")} == {"completed"},
         what="all is done",
-        seconds=90,
+        seconds=200,
     )
 
-    wait_for(lambda: is_over(band), what="the last workers have left")
+    band.wait_until_over()
     found = chain(band)
     assert len(found) > 1
     assert found == [(n, n - 1 if n > 1 else None) for n in range(1, len(found) + 1)]
@@ -56,7 +51,7 @@ def test_no_more_arrays_than_allowed(band: Band) -> None:
     band.write("flow.py", FLOW)
 
     band.cli(*SUBMIT, "--max-submissions", 2, "--time=0:15", "flow.py", "1", "1000")
-    wait_for(lambda: "were all it may have" in said(band), what="the cap is reached", seconds=90)
+    wait_for(lambda: "were all it may have" in said(band), what="the cap is reached", seconds=200)
 
     assert chain(band) == [(1, None), (2, 1)]
 
@@ -64,8 +59,8 @@ def test_no_more_arrays_than_allowed(band: Band) -> None:
 def test_what_gets_nowhere_is_not_continued(band: Band) -> None:
     band.write("flow.py", FLOW)
 
-    band.cli(*SUBMIT, "--time=0:08", "flow.py", "600", "4", SLURMBAND_RELEASE_AFTER="0.5")
-    wait_for(lambda: "completed anything" in said(band), what="it is not continued", seconds=90)
+    band.cli(*SUBMIT, "--time=0:12", "flow.py", "600", "4", SLURMBAND_RELEASE_AFTER="0.5")
+    wait_for(lambda: "completed anything" in said(band), what="it is not continued")
 
     assert chain(band) == [(1, None)]
 
@@ -78,7 +73,7 @@ def test_a_stop_ends_the_chain(band: Band) -> None:
     )
 
     band.cli("stop")
-    wait_for(lambda: is_over(band), what="all have left")
+    band.wait_until_over()
 
     assert chain(band) == [(1, None)]
     assert {row["reason"] for row in band.json("workers")} == {"stopped"}
