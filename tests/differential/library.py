@@ -169,7 +169,7 @@ class Slurmband:
     name: str = "slurmband"
     module: Any = slurmband
     quick: Mapping[str, float] = field(
-        default_factory=lambda: {"heartbeat_interval": 0.1, "heartbeat_timeout": 0.5}
+        default_factory=lambda: {"heartbeat_interval": 0.2, "heartbeat_timeout": 2}
     )
 
     def band(self, graph: Sequence[Node], folder: Path, **options: Any) -> Band:

@@ -4,6 +4,7 @@ A script is a function that takes a `Stage`. It makes workers, each a band of it
 tells them what to do; what they then get, or are told, becomes a line of `Stage.seen`.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -136,10 +137,10 @@ class Child:
         """Complete the task in hand and go for the next, as a ``for`` loop does."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(b"take\n")
-        self._process.stdin.flush()
-        ready, _, _ = select.select([self._process.stdout], [], [], 60)
-        assert ready, f"not within 60 s: an answer of {self.name}"
+        with contextlib.suppress(BrokenPipeError):  # it is gone, and so is its answer
+            os.write(self._process.stdin.fileno(), b"take\n")
+        ready, _, _ = select.select([self._process.stdout], [], [], 120)
+        assert ready, f"not within 120 s: an answer of {self.name}"
         answer = self._process.stdout.readline().decode().strip()
         self._stage.say(f"{self.name} {answer or f'ended by {self.ended_by()}'}")
 
@@ -149,7 +150,7 @@ class Child:
 
     def ended_by(self) -> str:
         """Wait for its end, and name the signal it ended by."""
-        return signal.Signals(-self._process.wait(timeout=60)).name
+        return signal.Signals(-self._process.wait(timeout=120)).name
 
     def kill(self) -> None:
         """Kill it without a warning."""

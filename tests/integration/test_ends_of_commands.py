@@ -47,7 +47,7 @@ def test_a_command_whose_launcher_is_killed_is_ended_and_failed(band: Band) -> N
 
     os.kill(launcher, signal.SIGKILL)
 
-    assert band.started[0].wait(60) == 0
+    assert band.started[0].wait(120) == 0
     assert_ended(band)
     assert outcomes(band) == [
         ("a", "failed", "the process that starts commands (launcher.py) was killed"),
@@ -60,7 +60,7 @@ def test_sigterm_is_handed_on_and_the_task_is_released(band: Band) -> None:
     pid = begin(band, line("a", save))
 
     os.kill(pid, signal.SIGTERM)
-    assert band.started[0].wait(60) == 0
+    assert band.started[0].wait(120) == 0
 
     assert_ended(band)
     assert (band.folder / "saved").exists()
@@ -74,18 +74,18 @@ def test_what_a_shell_runs_has_time_to_end_after_the_shell(band: Band) -> None:
     pid = begin(band, line("a", f"echo $$ > shell; bash -c {shlex.quote(save)}; true"))
 
     os.kill(pid, signal.SIGTERM)
-    assert band.started[0].wait(60) == 0
+    assert band.started[0].wait(120) == 0
 
     assert (band.folder / "saved").exists()
     assert outcomes(band) == [("a", "released", "drained")]
 
 
 def test_a_command_that_does_not_hear_sigterm_is_killed_before_the_worker_is(band: Band) -> None:
-    pid = begin(band, line("a", f"trap '' TERM; {ENDLESS}"), SLURMBAND_RELEASE_AFTER="8")
+    pid = begin(band, line("a", f"trap '' TERM; {ENDLESS}"), SLURMBAND_RELEASE_AFTER="16")
 
     os.kill(pid, signal.SIGTERM)
 
-    assert band.started[0].wait(60) == 0  # the guardian would have killed it
+    assert band.started[0].wait(120) == 0  # the guardian would have killed it
     assert_ended(band)
     assert outcomes(band) == [("a", "released", "drained")]
 
@@ -99,7 +99,7 @@ def test_the_warning_lets_a_command_finish(band: Band) -> None:
     os.kill(pid, signal.SIGUSR1)
     (band.folder / "go").touch()
 
-    assert band.started[0].wait(60) == 0
+    assert band.started[0].wait(120) == 0
     assert outcomes(band) == [("a", "completed", None)]
 
 
@@ -110,7 +110,7 @@ def test_a_signal_for_all_processes_of_a_job_is_no_failure(band: Band) -> None:
     os.killpg(pid_in(band.folder / "shell"), signal.SIGTERM)
     os.kill(pid, signal.SIGTERM)
 
-    assert band.started[0].wait(60) == 0
+    assert band.started[0].wait(120) == 0
     assert outcomes(band) == [("a", "released", "drained")]
 
 
@@ -119,7 +119,7 @@ def test_a_signal_for_the_command_alone_is_a_failure(band: Band) -> None:
 
     os.killpg(pid_in(band.folder / "shell"), signal.SIGTERM)
 
-    assert band.started[0].wait(60) == 0
+    assert band.started[0].wait(120) == 0
     assert outcomes(band) == [("a", "failed", "killed by SIGTERM")]
 
 
@@ -130,7 +130,7 @@ def test_ctrl_c_twice_ends_the_command(band: Band) -> None:
     wait_for(lambda: "SIGINT: leaving after" in band.log("worker"), what="the first was heard")
     os.kill(pid, signal.SIGINT)
 
-    assert band.started[0].wait(60) == 130
+    assert band.started[0].wait(120) == 130
     assert_ended(band)
     assert outcomes(band) == [("a", "released", "drained")]
 

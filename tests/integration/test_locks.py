@@ -284,8 +284,10 @@ def scene(band: Band) -> Iterator[Band]:
     (band.folder / "enough").touch()
 
 
-def begin(scene: Band, how: str) -> int:
-    process = scene.start("-c", f"import holding; holding.{how}()", log="holder", **QUICK)
+def begin(scene: Band, how: str, **environ: str) -> int:
+    process = scene.start(
+        "-c", f"import holding; holding.{how}()", log="holder", **(QUICK | environ)
+    )
     wait_for((scene.folder / "held").exists, what="the lock is held")
     return process.pid
 
@@ -301,40 +303,40 @@ def test_a_killed_holder_is_succeeded_and_leaves_nothing(scene: Band, how: str) 
 
     scene.started[0].kill()
     scene.started[0].wait()
-    taker = scene.start("taking.py", 30, log="taker", **QUICK)
+    taker = scene.start("taking.py", 100, log="taker", **QUICK)
 
-    assert taker.wait(60) == 0
+    assert taker.wait(120) == 0
     assert "mine to the end: True" in scene.log("taker")
     assert left(scene) == []
 
 
 def test_a_frozen_workers_lock_is_taken_and_its_late_unlock_harms_nobody(scene: Band) -> None:
     begin(scene, "looping")
-    taker = scene.start("taking.py", 60, log="taker", **QUICK)
+    taker = scene.start("taking.py", 100, log="taker", **QUICK)
     assert not (scene.folder / "taken").exists()
 
     scene.started[0].send_signal(signal.SIGSTOP)
     wait_for((scene.folder / "taken").exists, what="the lock was taken from the frozen worker")
     (scene.folder / "go").touch()
     scene.started[0].send_signal(signal.SIGCONT)
-    assert scene.started[0].wait(60) == 1
+    assert scene.started[0].wait(120) == 1
 
     assert "still mine: False" in scene.log("holder")
     assert "LockLost: the lock" in scene.log("holder")
     assert "it is frozen: no beat of worker 1" in scene.log("taker")
     (scene.folder / "enough").touch()
-    assert taker.wait(60) == 0
+    assert taker.wait(120) == 0
     assert "mine to the end: True" in scene.log("taker")
     assert left(scene) == []
 
 
 def test_a_worker_whose_code_holds_the_interpreter_keeps_its_lock(scene: Band) -> None:
     (scene.folder / "busy").touch()
-    pid = begin(scene, "looping")
+    pid = begin(scene, "looping", SLURMBAND_HEARTBEAT_INTERVAL="2")  # late by a second at most
 
-    taker = scene.start("taking.py", 4, log="taker", **QUICK)  # five lifetimes
+    taker = scene.start("taking.py", 10, log="taker", **QUICK)  # three lifetimes
 
-    assert taker.wait(60) == 1
+    assert taker.wait(120) == 1
     assert f"LockTimeout: the lock {scene.folder}" in scene.log("taker")
     assert f"by pid {pid} on" in scene.log("taker")
     assert not (scene.folder / "taken").exists()
@@ -346,7 +348,7 @@ def test_a_frozen_holder_that_is_no_worker_keeps_its_lock(scene: Band) -> None:
 
     taker = scene.start("taking.py", 3, log="taker", **QUICK)
 
-    assert taker.wait(60) == 1
+    assert taker.wait(120) == 1
     assert "LockTimeout" in scene.log("taker")
 
 
@@ -371,9 +373,9 @@ def test_a_worker_that_left_its_loop_keeps_what_it_holds(scene: Band) -> None:
 
     taker = scene.start("taking.py", 3, log="taker", **QUICK)
 
-    assert taker.wait(60) == 1
+    assert taker.wait(120) == 1
     (scene.folder / "go").touch()
-    assert holder.wait(60) == 0
+    assert holder.wait(120) == 0
     assert "still mine: True" in scene.log("holder")
 
 
@@ -414,7 +416,7 @@ def test_a_stock_lock_is_renewed_by_the_beats_while_it_is_held(scene: Band) -> N
 
     holder = scene.start("given.py", log="holder", **QUICK)
 
-    assert holder.wait(60) == 0
+    assert holder.wait(120) == 0
     assert "renewed False False" in scene.log("holder")
 
 
@@ -442,7 +444,7 @@ def test_a_forked_child_takes_locks_of_its_own_and_waits_for_its_parents(scene: 
 
     holder = scene.start("forked.py", log="holder", **QUICK)
 
-    assert holder.wait(60) == 0
+    assert holder.wait(120) == 0
     assert scene.log("holder").count("LockTimeout") == 2
     assert left(scene) == []
 

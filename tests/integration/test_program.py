@@ -224,7 +224,7 @@ def test_a_worker_of_an_older_graph_stops_and_leaves_the_new_tasks_alone(band: B
     band.cli("submit", "--cluster", "local", "--array", 1, "new.py")
     (band.folder / "go").touch()
 
-    assert old_worker.wait(timeout=60) == 65
+    assert old_worker.wait(timeout=120) == 65
     assert "Run `slurmband submit` again" in band.log("old")
     done = dict.fromkeys("abcd", "completed")
     wait_for(lambda: outcomes(band) == done, what="the new worker did the rest")
@@ -248,7 +248,7 @@ def test_a_task_that_left_the_graph_while_it_ran_and_failed_is_cancelled(band: B
     band.cli("submit", "--cluster", "local", "--array", 1, "new.py")
     (band.folder / "go").touch()
 
-    assert old_worker.wait(timeout=60) == 65
+    assert old_worker.wait(timeout=120) == 65
     wanted = {"gone": "cancelled", "both": "completed", "kept": "completed"}
     wait_for(lambda: outcomes(band) == wanted, what="the new worker sorted it out")
 
@@ -322,15 +322,18 @@ def test_a_child_of_the_user_can_be_ended_by_sigterm(band: Band, handler: str, c
     program = band.write(
         "own.py",
         HEAD + "import multiprocessing, signal\n"
-        "def idle():\n"
+        "context = multiprocessing.get_context('fork')\n"
+        "def idle(ready):\n"
         f"    if {handler} is not signal.SIG_DFL: signal.signal(signal.SIGTERM, {handler})\n"
+        "    ready.set()\n"
         "    time.sleep(60)\n"
         "for task in Graphband(TASKS):\n"
-        "    child = multiprocessing.get_context('fork').Process(target=idle)\n"
+        "    ready = context.Event()\n"
+        "    child = context.Process(target=idle, args=[ready])\n"
         "    child.start()\n"
-        "    time.sleep(0.3)\n"
+        "    ready.wait(120)\n"
         "    child.terminate()\n"
-        "    child.join(5)\n"
+        "    child.join(60)\n"
         "    print('ended by', child.exitcode, flush=True)\n"
         "    child.kill()\n"
         "    time.sleep(1.0)\n",

@@ -77,7 +77,8 @@ def test_the_command_line_says_it_with_the_worker_and_the_attempt(band: Band) ->
         lambda: proc(idle, "cmdline") == f"slurmband {names[idle]}: waiting",
         what="the other one waits",
     )
-    assert proc(busy, "comm") == "sb:bake"
+    wait_for(lambda: proc(busy, "comm") == "sb:bake", what="its short name, which is set last")
+    wait_for((band.folder / "program-bake").exists, what="it wrote what it sees")
     variables = dict(part.split("=", 1) for part in proc(busy, "environ").split("\0"))
     assert f"{variables['SLURM_ARRAY_JOB_ID']}_{variables['SLURM_ARRAY_TASK_ID']}" == names[busy]
     assert "SPT_NOENV" not in (band.folder / "variables").read_text().split()
@@ -94,7 +95,7 @@ def test_a_program_of_ones_own_keeps_its_name_unless_it_asks(band: Band) -> None
     band.write("asks.py", own.format(db="asks", asks="band.show_title()\n"))
 
     for program in ("plain.py", "asks.py"):
-        assert band.start(program).wait(60) == 0
+        assert band.start(program).wait(120) == 0
 
     names = {file: (band.folder / file).read_text() for file in ("plain.in", "plain.after")}
     assert len(set(names.values())) == 1
