@@ -34,6 +34,8 @@ OF_THE_NETWORK: Final = frozenset({Fault.CUT_NODE, Fault.RESTART_SERVER})
 CUT_FOR: Final = 20.0
 #: Seconds for which to look out for one who is about to report.
 WAIT_FOR_A_REPORT: Final = 5.0
+#: Seconds for which to wait for a loss: who looks late, as on a busy machine, begins to watch anew.
+WAIT_FOR_A_LOSS: Final = 90.0
 #: Seconds without any progress after which a band is held not to recover.
 HOPELESS: Final = 180.0
 
@@ -232,7 +234,7 @@ class Nemesis:
     def _be_silent(self, seconds: float, asleep: list[str]) -> None:
         """Wait at least so long; and longer, within reason, until one of those was judged lost."""
         time.sleep(seconds * self._dice.uniform(1.0, 1.3))
-        deadline = time.monotonic() + 3 * seconds
+        deadline = time.monotonic() + WAIT_FOR_A_LOSS
         while asleep and not self._over() and time.monotonic() < deadline:
             if any(self._watch.lost(file) for file in asleep):
                 return

@@ -61,6 +61,7 @@ def test_nodes_with_a_nemesis_do_everything_once(cluster: Cluster) -> None:
 
 
 @pytest.mark.integration
+@FOR_LONG
 def test_processes_with_a_nemesis_do_everything_once(tmp_path: Path) -> None:
     ground = LocalGround(tmp_path, nodes=3)
     plan = Plan(seed(), tasks=250, seconds=0.5, workers=2, layers=42, interval=0.3, timeout=1.5)
