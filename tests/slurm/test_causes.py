@@ -13,7 +13,8 @@ from tests.slurm.conftest import slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(400)]
 
-#: A task of each name, for a worker with that label. It lasts, or eats memory; the second time it ends.
+#: A task of each name, for a worker with that label. It lasts, or eats memory once it may; the second
+#: time it ends.
 CAUSES = """
 import sys, time
 from pathlib import Path
@@ -30,7 +31,7 @@ def run(task):
     began.touch()
     eaten = []
     while not Path("stop").exists():
-        if task.id == "memory":
+        if task.id == "memory" and Path("eat").exists():
             eaten.append(bytearray(10_000_000))
         time.sleep(0.01)
 """
@@ -60,6 +61,7 @@ def begin(cluster: Band, places: dict[str, tuple[str, ...]]) -> dict[str, dict[s
     rows = wait_for(lambda: busy_workers(cluster, len(places)), what="all are in their task")
     for name in places:
         wait_for((cluster.folder / f"{name}.began").exists, what=f"{name} began")
+    (cluster.folder / "eat").touch()
     return {row["tasks"][0]: row for row in rows}
 
 
@@ -82,7 +84,7 @@ def reap_until(
         return unexplained == 0 and first_attempts(cluster, wanted) == wanted
 
     try:
-        wait_for(reaped, what="all are explained")
+        wait_for(reaped, what="all are explained", seconds=200)
     except AssertionError:
         assert first_attempts(cluster, wanted) == wanted
         raise
@@ -157,6 +159,7 @@ def test_one_of_several_workers_in_an_element_ran_out_of_memory(whole_cluster: B
     cluster = whole_cluster
     cluster.environ["SLURMBAND_RELEASE_AFTER"] = "600"
     cluster.write("causes.py", CAUSES.replace('"memory"', '"big"'))
+    (cluster.folder / "eat").touch()
     cluster.cli(
         *("submit", "--array", 1, "--workers-per-element", 2, "-n", 2, "--labels", "big,small"),
         *("--mem", 300, "causes.py", "big", "small"),

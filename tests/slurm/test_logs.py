@@ -46,7 +46,10 @@ def lines(cluster: Band, *words: object) -> list[str]:
 
 def test_a_requeued_elements_log_goes_on_and_is_told_apart(cluster: Band) -> None:
     (first,) = begin(cluster, 1, "--array", 1)
-    assert lines(cluster, "bake") == ["begin of bake 1", "careful with bake"]
+    began = ["begin of bake 1", "careful with bake"]
+    wait_for(
+        lambda: lines(cluster, "bake") == began, what="it printed, which comes after its claim"
+    )
 
     slurm(cluster, "scontrol", "requeue", first["element"])
     again = f"{first['element']}r1"
@@ -90,4 +93,6 @@ def test_of_ranks_that_write_through_srun_the_whole_log_is_named(cluster: Band) 
 
     assert row["begin"] is None
     assert "wrote to a pipe (as under srun)" in done.stderr
-    assert "end of bake 1" in lines(cluster, row["worker"])
+    wait_for(
+        lambda: "end of bake 1" in lines(cluster, row["worker"]), what="srun wrote it into the log"
+    )

@@ -2,34 +2,45 @@
 
 import pytest
 
-from tests.integration.band import Band, wait_for
+from tests.integration.band import Band, busy_workers, wait_for
 from tests.slurm.conftest import slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
-MANY = """
+HOLDING = """
 import time
+from pathlib import Path
 from slurmband import Task
 
 def tasks():
-    return [Task(f"t{n}") for n in range(60)]
+    return [Task(f"t{n}") for n in range(30)]
 
 def run(task):
-    time.sleep(0.2)
+    while not Path("go").exists():
+        time.sleep(0.05)
 """
 
 
 def test_one_worker_asks_for_the_time_limit_and_all_know_when_their_job_ends(
     cluster: Band,
 ) -> None:
-    cluster.write("flow.py", MANY)
+    cluster.write("flow.py", HOLDING)
 
-    cluster.cli("submit", "--array", "3", "--time", "7", "--wait", "flow.py")
+    cluster.cli("submit", "--array", "3", "--time", "7", "flow.py")
+    wait_for(lambda: busy_workers(cluster, 3), what="all three have come while there is work")
+    wait_for(lambda: all(lasting(cluster)), what="each knows when its job ends")
+    (cluster.folder / "go").touch()
+    cluster.cli("wait")
 
     assert cluster.sql("SELECT time_limit FROM submissions") == [(420.0,)]
-    lasting = cluster.sql("SELECT ends_at - started_at FROM workers")
-    assert len(lasting) == 3
-    assert all(400 < seconds <= 420 for (seconds,) in lasting)
+    assert len(lasting(cluster)) == 3
+    assert all(400 < seconds <= 420 for seconds in lasting(cluster))
+
+
+def lasting(cluster: Band) -> list[float]:
+    """Return how long each worker had from its start to the end of its job; 0: it does not know."""
+    query = "SELECT coalesce(ends_at - started_at, 0) FROM workers"
+    return [seconds for (seconds,) in cluster.sql(query)]
 
 
 LONG = """
