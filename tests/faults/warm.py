@@ -13,7 +13,7 @@ from typing import Any
 from tests.integration.band import ROOT
 
 #: Seconds after which a writer that says nothing hangs.
-DEADLINE = 60.0
+DEADLINE = 180.0
 
 #: Starts a program, with pipes to it: on this machine, or on a node of a cluster.
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -106,7 +106,7 @@ def test_simulated_nodes_share_files_but_no_memory(tmp_path: Path) -> None:
             for n in range(3):
                 log = tmp_path / f"{n}.log"
                 command = ["sh", "-c", shown]
-                assert place.start(n, command, tmp_path, {"NAME": f"w{n}"}, log).wait(60) == 0
+                assert place.start(n, command, tmp_path, {"NAME": f"w{n}"}, log).wait(120) == 0
     except simulated.NoNodes as error:
         pytest.skip(f"no nodes can be simulated: {error}")
 

@@ -175,7 +175,7 @@ def test_a_person_learns_what_killed_a_worker_when_slurm_knows(band: Band) -> No
 
 def test_the_commands_of_the_guide_run(band: Band) -> None:
     band.write("flow.py", HOLDING.replace('"only"', '"run-3"').replace("while True", "if False"))
-    band.worker("flow.py").wait(60)
+    band.worker("flow.py").wait(120)
 
     lines = markdown.shell_lines(ROOT / "docs" / "howto" / "why-a-task-died.md")
 

@@ -51,10 +51,10 @@ def test_all_leave_after_the_task_in_hand_and_new_ones_at_once(band: Band) -> No
     said = band.cli("stop").stdout
     assert "2 workers asked to leave after the task in hand" in said
     late = band.worker("flow.py", SLURMBAND_IDENTIFIER="late")
-    assert late.wait(60) == 0
+    assert late.wait(120) == 0
     (band.folder / "go").touch()
     for process in band.started:
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
 
     assert reasons(band) == dict.fromkeys(["w0", "w1", "late"], "stopped")
     states = [row["state"] for row in band.json("tasks")]
@@ -71,7 +71,7 @@ def test_only_those_named_leave(band: Band) -> None:
     assert told == {"how": "drain", "workers": ["w0"]}
     (band.folder / "go").touch()
     for process in band.started:
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
 
     assert reasons(band) == {"w0": "stopped", "w1": "left"}
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
@@ -81,7 +81,7 @@ def test_now_hands_back_the_task_in_hand(band: Band) -> None:
     begin(band, 1, SLURMBAND_RELEASE_AFTER="0.5")
 
     band.cli("stop", "--now")
-    assert band.started[0].wait(60) == -9  # it did not listen
+    assert band.started[0].wait(120) == -9  # it did not listen
 
     assert reasons(band) == {"w0": "stopped"}
     assert {row["state"] for row in band.json("tasks")} == {"ready"}

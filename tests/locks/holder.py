@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 #: Seconds after which a condition that did not come true has failed.
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 _HOLD = """
 import sys, time
