@@ -1,8 +1,8 @@
 """What a worker that waits costs the node: processor time of it and of its guardian."""
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -10,8 +10,9 @@ import psutil
 from benchmarks import crew
 from benchmarks.figures import Figure
 from benchmarks.how import How
-from benchmarks.places import Here
 from benchmarks.runners import slurmband
+from slurmband.observe import maps
+from slurmband.store.database import Store
 
 
 def measure(how: How) -> list[Figure]:
@@ -28,7 +29,7 @@ def measure(how: How) -> list[Figure]:
         given = slurmband.settings(graph, 2, how.environ)
         slurmband.register(here, folder, given)
         working = aside.submit(slurmband.work, here, folder, given, 2)
-        while (idle := _idle_worker(here, folder)) is None and not working.done():
+        while (idle := _idle_worker(folder)) is None and not working.done():
             time.sleep(0.1)
         if idle is None:
             working.result()
@@ -51,12 +52,13 @@ def measure(how: How) -> list[Figure]:
     ]
 
 
-def _idle_worker(here: Here, folder: Path) -> psutil.Process | None:
+def _idle_worker(folder: Path) -> psutil.Process | None:
     """Return the worker that has no task, once the other has the one that there is."""
     if not (folder / "go").read_text():
         return None
-    command = [*slurmband.COMMAND, "workers", "--json"]
-    rows = json.loads(here.run(command, folder, slurmband.settings("", 0)))
+    # On a busy machine a command of its own might take as long as the task does.
+    with closing(Store(folder / "slurmband.sqlite")) as store:
+        rows = maps.workers(store)
     if not any("task_0" in str(row["tasks"]) for row in rows):
         return None
     idle = (row["pid"] for row in rows if row["state"] == "alive" and not row["tasks"])
