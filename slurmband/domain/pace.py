@@ -4,9 +4,7 @@ A round with the database takes milliseconds on a local disk, and a tenth of a s
 server. Where a task takes long beside that, a worker takes one at a time and reports it at once. Where
 tasks are short it takes several, so that rounds stay a small part of its time; but no more than its
 share of half of what is ready (factoring: Hummel, Schonberg and Flynn, 1992), so that nobody idles at
-the end while somebody else has a pile. What is done within the time of a quick round is no pile: nobody
-else would have come for it sooner. A quick one, since a round takes the longer the more it is about, and
-who took as much as its own last round allows would take all there is, and leave the others idle.
+the end while somebody else has a pile. What is done within the time of a round is no pile.
 """
 
 from collections.abc import Collection
@@ -32,8 +30,6 @@ GROWTH: Final = 4
 #: Weight of what happened last in what is expected: of tasks, which come in kinds, and of rounds.
 _LAST_TASK: Final = 0.5
 _LAST_ROUND: Final = 0.3
-#: The quickest round counts for less with each that follows, since a file server may come to be busy.
-_FADES: Final = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +41,8 @@ class Wish:
     want : int
         So many tasks, if that is no more than its share of half of what is ready.
     trifle : int
-        So many even if it is more: they are done within the time of a quick round, and nobody else would
-        have them sooner.
+        So many even if it is more: they are done within the time of a round, and nobody else would have
+        them sooner.
     in_hand : int
         So many it has, and will begin first.
     """
@@ -77,7 +73,6 @@ class Pace:
         self._most = most
         self._task: float | None = None
         self._round: float | None = None
-        self._quick = float("inf")
         self._taken = 0
 
     def ran(self, seconds: float) -> None:
@@ -94,16 +89,15 @@ class Pace:
             0 where none were new, which says nothing.
         """
         self._round = _mean(self._round, seconds, _LAST_ROUND)
-        self._quick = min(seconds, _FADES * self._quick)
         self._taken = taken or self._taken
 
     def wish(self, in_hand: int = 0) -> Wish:
         """Say what to take in a round; from one task, it grows fourfold at most each time."""
         if self._task is None or self._round is None:
             return Wish(1, in_hand=in_hand)
-        task = max(self._task, 1e-6)
-        enough = min(round(WORK_PER_ROUND * self._round / task), GROWTH * self._taken, self._most)
-        return Wish(max(1, enough), max(1, int(self._quick / task)), in_hand)
+        at_once = self._round / max(self._task, 1e-6)
+        enough = min(round(WORK_PER_ROUND * at_once), GROWTH * self._taken, self._most)
+        return Wish(max(1, enough), max(1, int(at_once)), in_hand)
 
     def patience(self, *, awaited: bool) -> float:
         """Say for how many seconds after a round it is too early for the next one.

@@ -96,22 +96,6 @@ def test_what_is_done_within_a_round_is_a_trifle() -> None:
     assert learned(task=0.001, round_=0.0105).wish().trifle == 10
 
 
-def test_rounds_that_are_about_much_do_not_make_much_a_trifle() -> None:
-    pace = learned(task=0.001, round_=0.0105)
-
-    pace.asked(0.5, 128)
-
-    assert (pace.wish().trifle, pace.wish().want) == (11, MOST)
-
-
-def test_where_all_rounds_come_to_be_slow_more_is_a_trifle() -> None:
-    pace = learned(task=0.001, round_=0.0105)
-    for _ in range(100):
-        pace.asked(0.1, 1)
-
-    assert pace.wish().trifle == 100
-
-
 def test_what_is_in_hand_is_not_wanted_again() -> None:
     pace = learned(task=0.1, round_=0.1)
 
