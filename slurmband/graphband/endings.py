@@ -11,6 +11,8 @@ from slurmband.errors import TasksFailed, TimeLimitReached
 COMPLETED = Ending(Outcome.COMPLETED)
 #: A worker that was interrupted, or asked to leave, hands its task back unharmed.
 INTERRUPTED = Ending(Outcome.RELEASED, Reason.DRAINED)
+#: The same, where it was its job's end that asked.
+AT_THE_WALL = Ending(Outcome.RELEASED, Reason.TIME_LIMIT)
 
 
 #: Of a task that a worker took in advance and did not come to.

@@ -24,6 +24,7 @@ from slurmband.errors import (
     WorkerLost,
 )
 from slurmband.graphband.endings import (
+    AT_THE_WALL,
     COMPLETED,
     INTERRUPTED,
     NO_TIME,
@@ -294,6 +295,8 @@ class Loop(Generic[T]):
         if held.time_limit is not None:
             life.heartbeat.limit(None)
         seconds = self._clock.monotonic() - self._began
+        if ending is INTERRUPTED and self._is_cut_short():
+            ending = AT_THE_WALL
         ending = dataclasses.replace(ending, seconds=seconds)
         life.journal.ended(held.attempt, ending)
         self._hand.ended(held, ending)
@@ -438,6 +441,11 @@ class Loop(Generic[T]):
         if reason is Reason.DRAINED:
             return self.drain.asked_by == WARNING or self._time.is_nearly_over
         return reason is Reason.NO_TIME
+
+    def _is_cut_short(self) -> bool:
+        """Whether what is interrupted now is so for its job's end."""
+        by_slurm = self.drain.asked_by in (WARNING, signal.SIGTERM.name)
+        return by_slurm and self._time.is_nearly_over
 
     def _mourn(self, life: Life, lost: WorkerLost) -> None:
         """Learn that this incarnation was judged lost; the next round begins another."""

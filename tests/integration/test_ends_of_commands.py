@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,23 @@ def test_sigterm_is_handed_on_and_the_task_is_released(band: Band) -> None:
     assert outcomes(band) == [("a", "released", "drained")]
     assert band.sql("SELECT failures, deaths FROM tasks") == [(0, 0)]
     assert band.tasks()["a"]["state"] == "ready"
+
+
+def test_a_command_that_its_jobs_end_cuts_short_is_free_once_and_charged_after_that(
+    band: Band,
+) -> None:
+    for ending in ("released", "killed"):
+        until = {"SLURM_JOB_END_TIME": str(time.time() + 40.0)}
+        pid = begin(band, line("a", ENDLESS, max_time_limit_retries=0), **until)
+
+        os.kill(pid, signal.SIGTERM)
+        assert band.started[-1].wait(60) == 0
+
+        assert_ended(band)
+        assert outcomes(band)[-1] == ("a", ending, "time limit")
+        for name in ("shell", "child"):
+            (band.folder / name).unlink()
+    assert band.tasks()["a"]["state"] == "killed"
 
 
 def test_what_a_shell_runs_has_time_to_end_after_the_shell(band: Band) -> None:
