@@ -406,9 +406,12 @@ class Graphband(Generic[T]):
     def has_more_jobs(self) -> bool:
         """Whether anything is left that this worker could come to run.
 
-        An answer is good for ``has_more_jobs_ttl`` seconds, or until a loop starts or ends.
+        An answer is good for ``has_more_jobs_ttl`` seconds, or until a loop starts or ends. Nothing is,
+        once it was asked to leave, or left because nothing fits into the time that its job has left.
         """
-        if self.options.disabled:
+        if self.options.disabled or (
+            isinstance(self._made_loop, Loop) and self._made_loop.is_to_end
+        ):
             return False
         now = self._clock.monotonic()
         if self._more_jobs is None or now - self._more_jobs[1] >= self.options.has_more_jobs_ttl:

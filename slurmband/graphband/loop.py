@@ -436,6 +436,11 @@ class Loop(Generic[T]):
             return Reason.STOPPED
         return Reason.DRAINED if self.drain else self._reason
 
+    @property
+    def is_to_end(self) -> bool:
+        """Whether this process is to begin no loop any more: it was asked to leave, or has no time."""
+        return bool(self.drain) or self._reason is Reason.NO_TIME
+
     def _leaves_for_time(self, reason: Reason) -> bool:
         """Whether its job's end, or the warning of it, is why this worker leaves."""
         if reason is Reason.DRAINED:

@@ -10,6 +10,7 @@ import pytest
 
 from slurmband import Graphband, Task
 from slurmband.domain.pace import Wish
+from slurmband.graphband.orders import BY_A_PERSON
 from tests.integration.band import Band
 
 pytestmark = pytest.mark.integration
@@ -89,6 +90,29 @@ def test_who_has_no_time_left_begins_nothing(band: Band) -> None:
 
     assert band.sql(ATTEMPTS) == []
     assert band.sql("SELECT reason FROM workers") == [("no time left",)]
+
+
+@pytest.mark.parametrize("why", ["no time left", "stopped"])
+def test_a_program_that_loops_while_there_is_more_ends_when_it_is_to_leave(
+    why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why == "no time left":
+        monkeypatch.setenv("SLURM_JOB_END_TIME", ends_in(-5))
+    database = tmp_path / "slurmband.sqlite"
+    band: Graphband[None] = Graphband(
+        [Task("bake"), Task("boil")], db=database, tqdm_kwargs={"disable": True}
+    )
+
+    begun: list[str] = []
+    while band.has_more_jobs and len(begun) < 5:
+        begun.append(why)
+        for _ in band:
+            if why == "stopped":
+                band._loop.drain.ask(BY_A_PERSON)
+
+    assert begun == [why]
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT reason FROM workers").fetchall() == [(why,)]
 
 
 ENDLESS = """
