@@ -26,9 +26,10 @@ def release(database: str, worker: int, overdue: int | None = None) -> None:
     """End an incarnation, and its open claims: as its journal says, and charged if one is overdue."""
     store = Store(database, lock_timeout=PATIENCE)
     now = SystemClock().now()
-    written = journal.read(store.layout.journals, worker)
     try:
         with telling(store) as tx:
+            # Not before: the worker may have ended its task while this waited for the lock.
+            written = journal.read(store.layout.journals, worker)
             who = queries.worker_by_key(tx, worker)
             reason = _reason(queries.end_of(tx, worker), now)
             if stopping.asked(tx, worker):

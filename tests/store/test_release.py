@@ -1,11 +1,14 @@
 """What a guardian releases for a worker that cannot listen: each attempt as the journal tells of it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from slurmband.domain.workers import Worker
 from slurmband.liveness.release import release
+from slurmband.store.database import Store, Transaction
 from tests.store.builders import Bench, task
 
 pytestmark = pytest.mark.unit
@@ -38,6 +41,24 @@ def test_what_had_ended_is_recorded_and_the_rest_is_released(bench: Bench, worke
         ("begun", "released", "drained"),
         ("ahead", "released", "not begun"),
     ]
+
+
+def test_what_ends_while_the_database_is_waited_for_is_recorded_too(
+    bench: Bench, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy(Store):
+        @contextmanager
+        def transaction(self) -> Iterator[Transaction]:
+            with (self.layout.journals / f"{worker.key}.jsonl").open("a") as journal:
+                journal.write(json.dumps({"ended": 2, **ENDED}) + "\n")
+            with super().transaction() as tx:
+                yield tx
+
+    monkeypatch.setattr("slurmband.liveness.release.Store", Busy)
+
+    release(str(bench.store.layout.database), worker.key)
+
+    assert bench.rows(ENDINGS)[1] == ("begun", "completed", None)
 
 
 def test_at_the_end_of_its_job_only_what_was_begun_came_to_the_wall(
