@@ -7,7 +7,9 @@ from typing import Any, Self
 
 from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.slurm.arrays import ArraySpec, parse
+from slurmband.slurm.environment import WORKERS_PER_ELEMENT
 from slurmband.slurm.options import CommandLine
+from slurmband.slurm.script import exports
 from slurmband.slurm.times import seconds
 from slurmband.submission.request import Cluster, Request, new_token
 
@@ -80,7 +82,7 @@ class Order:
             row["script"].replace(row["token"], token),
             options,
             row["log"],
-            int(_option(options, "ntasks") or 1),
+            int(exports(row["script"]).get(WORKERS_PER_ELEMENT, 1)),
         )
 
     @property
@@ -97,8 +99,4 @@ class Order:
     @property
     def time_limit(self) -> float | None:
         """How long an element may run, in seconds."""
-        return seconds(_option(self.options, "time") or "")
-
-
-def _option(options: Sequence[str], name: str) -> str | None:
-    return CommandLine(sbatch=list(options)).sbatch_value(name)
+        return seconds(CommandLine(sbatch=list(self.options)).sbatch_value("time") or "")

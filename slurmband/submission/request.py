@@ -105,8 +105,8 @@ class Request:
         if self.max_submissions is not None:
             variables[UNTIL_DONE] = "1"
         under_srun = self.cluster is Cluster.SLURM and self.workers_per_element > 1
-        if self.cluster is Cluster.SLURM:  # also where it is 1: another job's may be inherited
-            variables[WORKERS_PER_ELEMENT] = str(self.workers_per_element)
+        # Also where it is 1: another job's may be inherited.
+        variables[WORKERS_PER_ELEMENT] = str(self.workers_per_element)
         return render(
             self.template,
             directives=[f'#SBATCH --output="{self.layout.logs}/%A_%a.out"'],

@@ -1,7 +1,8 @@
 """What a submission asks for reaches the script and sbatch's command line, with nothing lost."""
 
+import json
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from slurmband.slurm.arrays import ArraySpec, parse
 from slurmband.slurm.options import CommandLine
 from slurmband.slurm.templates import Template, find
 from slurmband.store.layout import Layout
+from slurmband.submission.order import Order
 from slurmband.submission.request import CARRIED, Cluster, Request, new_token
 
 pytestmark = pytest.mark.unit
@@ -123,7 +125,7 @@ def test_away_from_slurm_no_srun_is_called(cluster: Cluster) -> None:
     command, environ = evaluated(replace(asking(workers=4), cluster=cluster).script(TOKEN))
 
     assert command == WORK
-    assert "SLURMBAND_WORKERS_PER_ELEMENT" not in environ
+    assert environ["SLURMBAND_WORKERS_PER_ELEMENT"] == "4"  # for who orders the same again
 
 
 def test_a_shipped_template_serves_as_well() -> None:
@@ -190,3 +192,24 @@ def test_workers_of_a_list_of_commands_read_the_bands_copy() -> None:
 
     assert request.worker_command == [*WORK[:-2], "--commands", str(LIST)]
     assert f"work --commands '{LIST}')" in request.script(TOKEN)
+
+
+@pytest.mark.parametrize("cluster", [Cluster.SLURM, Cluster.LOCAL])
+@pytest.mark.parametrize(("sbatch", "workers"), [((), 2), (("--ntasks=3",), 1), (("-n3",), 2)])
+def test_an_array_is_ordered_again_as_it_was(
+    cluster: Cluster, sbatch: tuple[str, ...], workers: int
+) -> None:
+    asked = replace(asking("--time=5", *sbatch, workers=workers), cluster=cluster)
+    first = Order.of(asked, asked.array)
+    row = {
+        **asdict(first),
+        "array": first.array_text,
+        "command": json.dumps(first.command),
+        "options": json.dumps(first.options),
+    }
+
+    again = Order.again(row)
+
+    assert again.token != first.token
+    told = [str(asdict(order)).replace(order.token, TOKEN) for order in (first, again)]
+    assert told[0] == told[1]
