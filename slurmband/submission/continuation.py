@@ -54,6 +54,9 @@ class Continuation:
         if link.unseen and self._is_pending(link):
             return "not continued: elements of it are still pending"
         order = Order.again(link.row)
+        os.chdir(
+            link.row["directory"]
+        )  # a task may have gone elsewhere, and sbatch starts jobs there
         try:
             queued = self.submitter.queue_order(order, follows=link)
         except RaceLost:

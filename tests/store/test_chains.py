@@ -1,15 +1,21 @@
 """Submissions that continue one another: once each, and only while there is work that gets somewhere."""
 
-from dataclasses import replace
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmband.domain.workers import Stop
 from slurmband.errors import RaceLost
+from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import chains, intents, stopping
 from slurmband.store.chains import Link
-from slurmband.submission.continuation import refusal
+from slurmband.store.database import Store
+from slurmband.submission.continuation import Continuation, refusal
+from slurmband.submission.order import Order
+from slurmband.submission.submit import Queued
 from tests.store.builders import Bench, element, task
 
 pytestmark = pytest.mark.unit
@@ -69,6 +75,35 @@ def test_elements_that_nobody_has_seen_are_counted(bench: Bench) -> None:
     alice = bench.arrive(element(array_task_id=1, job_id=41))
 
     assert link(bench, alice.key).unseen == 1
+
+
+@dataclass
+class Queueing:
+    """A submitter that only notes what it was asked, and where."""
+
+    store: Store
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def queue_order(self, order: Order, *, follows: Link) -> Queued:
+        self.asked.append((os.getcwd(), follows.row["array_job_id"]))
+        return Queued(37, order.array)
+
+
+def test_the_next_array_is_queued_from_where_the_first_one_was(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(bench, "t1", 36)
+    alice, bob = (bench.arrive(element(array_task_id=i, job_id=40 + i)) for i in (0, 1))
+    bench.close(bench.claim(alice))
+    bench.leave(alice)
+    bench.leave(bob)
+    submitter: Any = Queueing(bench.store)
+
+    monkeypatch.chdir(tmp_path)  # as a task may have done
+    said = Continuation(submitter, SlurmQueue()).go_on(bob.key)
+
+    assert said == "continued as array 37, 2 of 3"
+    assert submitter.asked == [("/home", 36)]
 
 
 def test_an_array_that_was_not_submitted_so_is_not_continued(bench: Bench) -> None:
