@@ -96,7 +96,7 @@ def main(database: str, worker: int) -> None:
     submitter = Submitter(store, queue, SystemClock().now, time.sleep)
     try:
         log.info("this array is %s", Continuation(submitter, queue).go_on(worker))
-    except SlurmbandError as error:
+    except (SlurmbandError, OSError) as error:
         log.warning("this array could not be continued: %s", error)
     finally:
         store.close()
