@@ -166,7 +166,9 @@ def _heads(tx: Transaction, wanted: Collection[str]) -> dict[frozenset[str], Hea
         ).one_or_none()
         if first is not None:
             usual = _typical(tx, first.kind)
-            head = Head(first.id, usual.mean if usual else first.time_limit)
+            known = [usual.foreseen if usual else None, first.time_limit]
+            expected = min((seconds for seconds in known if seconds is not None), default=None)
+            head = Head(first.id, expected)
             found[frozenset(json.loads(requirements))] = head
     return found
 

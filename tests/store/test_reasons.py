@@ -1,6 +1,7 @@
 """What is read to answer why: of a task, of its kind, of the workers, of what went wrong."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from slurmband.domain.budgets import Charge
 from slurmband.domain.facts import TaskFacts, Typical
 from slurmband.domain.states import TaskState
 from slurmband.store import endings, intents, reasons
-from tests.store.builders import FAILED, KILLED, Bench, element, finish, task
+from tests.store.builders import COMPLETED, FAILED, KILLED, Bench, element, finish, task
 
 pytestmark = pytest.mark.unit
 
@@ -104,6 +105,18 @@ def test_the_first_ready_task_of_each_set_of_requirements_is_told(bench: Bench) 
     }
     assert found.count(TaskState.WAITING) == 1
     assert found.claimable == {frozenset({"gpu"}): 2, frozenset(): 1}
+
+
+def test_the_first_ready_task_is_expected_to_take_what_workers_reckon_with(bench: Bench) -> None:
+    """Tasks of no kind took 10 s and 20 s: a third hardly exceeds 15 s and two deviations."""
+    bench.register(*map(task, "abc"), replace(task("d", labels="gpu"), time_limit=12.0))
+    alice = bench.worker()
+    for seconds in (10.0, 20.0):
+        bench.close(bench.claim(alice), replace(COMPLETED, seconds=seconds))
+
+    expected = {head.task: head.expected for head in band(bench).heads.values()}
+
+    assert expected == {"c": pytest.approx(15 + 2 * math.sqrt(50)), "d": 12.0}
 
 
 def test_only_what_happened_lately_is_counted(bench: Bench) -> None:
