@@ -27,13 +27,14 @@ def ended(state: TaskState, **facts: Any) -> Answer:
 
 
 def test_a_job_that_was_too_short_is_hinted_at_before_it_is_charged() -> None:
-    def hinted(reason: Reason) -> bool:
-        before = attempt(outcome=Outcome.RELEASED, reason=reason)
+    def hint(reason: Reason, outcome: Outcome = Outcome.RELEASED) -> str:
+        before = attempt(outcome=outcome, reason=reason)
         answer = why_task(scene(band(worker("36_1"))), task(TaskState.READY, attempts=(before,)))
-        return any("charged the next time" in line for line in answer.evidence)
+        return "".join(line for line in answer.evidence if "its job ended before" in line)
 
-    assert hinted(Reason.TIME_LIMIT)
-    assert not hinted(Reason.PREEMPTED)
+    assert "charged the next time" in hint(Reason.TIME_LIMIT)
+    assert "charged, not the first" in hint(Reason.TIME_LIMIT, Outcome.KILLED)
+    assert not hint(Reason.PREEMPTED)
 
 
 # --- running ------------------------------------------------------------------------------------
@@ -232,10 +233,12 @@ def test_each_cause_has_advice_of_its_own(counted: object, spent: str, advice: s
 
 
 def test_a_poisoned_task_tells_which_deaths_it_brought() -> None:
-    why = (Reason.PROCESS_GONE, Reason.OUT_OF_MEMORY, Reason.SILENT)
+    why = (Reason.PROCESS_GONE, Reason.OUT_OF_MEMORY, Reason.OVERRUN, Reason.SILENT)
     deaths = [attempt(n, Outcome.KILLED, reason) for n, reason in enumerate(why, 1)]
 
-    answer = ended(TaskState.KILLED, charged=charged(killed=2, oom=1), attempts=tuple(deaths))
+    answer = ended(
+        TaskState.KILLED, charged=charged(killed=2, oom=1, time=1), attempts=tuple(deaths)
+    )
 
     assert answer.evidence[0] == (
         "no try is left: poisoned: it took 3 workers with it: killed, out of memory, silent"

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from slurmband.domain.attempts import Outcome, Tally
+from slurmband.domain.attempts import Outcome, Reason, Tally
 from slurmband.domain.budgets import Charge
 from slurmband.domain.facts import AttemptFacts, TaskFacts
 from slurmband.domain.states import TaskState
@@ -15,6 +15,8 @@ from slurmband.observe.words import plural
 
 #: So many attempts are told of.
 _SHOWN = 6
+#: What ends an attempt and is not the death of its worker.
+_OF_TIME = (Reason.TIME_LIMIT, Reason.OVERRUN)
 
 
 def ended(scene: Scene, task: TaskFacts) -> Answer:
@@ -72,7 +74,8 @@ def _badly(task: TaskFacts) -> Answer:
     said = [f"{charge} {task.charged[charge]} of {task.budgets[charge] + 1}" for charge in spent]
     toll = task.charged[Charge.KILLED] + task.charged[Charge.OUT_OF_MEMORY]
     if tally.poisoned:
-        deaths = [a.reason or "?" for a in task.attempts if a.outcome == Outcome.KILLED][-toll:]
+        killed = [a.reason or "?" for a in task.attempts if a.outcome == Outcome.KILLED]
+        deaths = [reason for reason in killed if reason not in _OF_TIME][-toll:]
         said = [f"poisoned: it took {plural(toll, 'worker')} with it: {', '.join(deaths)}"]
     charged = [a for a in task.attempts if a.outcome in (Outcome.FAILED, Outcome.KILLED)]
     last = charged[-1] if charged else None

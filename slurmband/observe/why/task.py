@@ -1,6 +1,6 @@
 """Why a task is where it is: one answer for each state."""
 
-from slurmband.domain.attempts import Reason
+from slurmband.domain.attempts import Outcome, Reason
 from slurmband.domain.facts import AttemptFacts, Root, TaskFacts, Upstream
 from slurmband.domain.states import CLAIMABLE, TaskState
 from slurmband.observe.times import duration, iso
@@ -64,9 +64,15 @@ def _ready(scene: Scene, task: TaskFacts) -> Answer:
             + (f" ({last.reason})" if last.reason else "")
         )
         if last.reason == Reason.TIME_LIMIT:
+            free = last.outcome == Outcome.RELEASED
             answer.evidence.append(
-                "its job ended before it did: free this once, charged the next time; give jobs more "
-                "--time, or the task less to do"
+                "its job ended before it did: "
+                + (
+                    "free this once, charged the next time; "
+                    if free
+                    else "charged, not the first; "
+                )
+                + "give jobs more --time, or the task less to do"
             )
     return answer
 
