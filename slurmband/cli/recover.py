@@ -4,12 +4,14 @@ import shlex
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
-from slurmband.observe.recovery import needed
+from slurmband.observe.recovery import Need, needed
+from slurmband.store.file import path_of
 
 
 def recover(
@@ -29,17 +31,24 @@ def recover(
         print_json([asdict(need) for need in needs])
     elif not needs:
         sys.stdout.write("Nothing is left that the workers who are there could not do.\n")
+    file = str(path_of(db))
     for need in needs:
-        line = shlex.join(["slurmband", "submit", "--db", db, *need.words])
         if not as_json:
             wanted = ", ".join(need.requirements) or "any worker"
-            sys.stdout.write(f"# {plural(need.tasks, 'task')} for {wanted}\n{line}\n")
+            sys.stdout.write(f"# {plural(need.tasks, 'task')} for {wanted}\n{_line(need, db)}\n")
             sys.stdout.flush()
         if submit:
-            words = [sys.executable, "-m", "slurmband", "submit", "--db", db, *need.words]
-            done = subprocess.run(words, check=False)
+            words = [sys.executable, "-m", "slurmband", "submit", "--db", file, *need.words]
+            done = subprocess.run(words, check=False, cwd=need.directory)
             if done.returncode != 0:
                 raise typer.Exit(done.returncode)
+
+
+def _line(need: Need, db: str) -> str:
+    """Write what a person is to say here."""
+    here = Path.cwd() == Path(need.directory)
+    words = ["slurmband", "submit", "--db", db if here else str(path_of(db)), *need.words]
+    return ("" if here else f"cd {shlex.quote(need.directory)} && ") + shlex.join(words)
 
 
 def add_to(app: typer.Typer) -> None:

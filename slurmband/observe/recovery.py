@@ -8,11 +8,15 @@ from typing import Any
 from slurmband.domain.labels import demands
 from slurmband.errors import UsageError
 from slurmband.slurm.arrays import parse
+from slurmband.slurm.environment import TEMPLATE, WORKERS_PER_ELEMENT
+from slurmband.slurm.script import exports
 from slurmband.store import queries
 from slurmband.store.database import Store
 
 #: Options of an earlier submission that the next one has of its own.
 _OWN = ("--array=", "--comment=")
+#: sbatch takes only one of them.
+_MEMORY = ("--mem=", "--mem-per-cpu=", "--mem-per-gpu=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,14 @@ class Need:
         How many of them are left.
     words : list of str
         What comes after ``slurmband submit``.
+    directory : str
+        Where that is to be said.
     """
 
     requirements: list[str]
     tasks: int
     words: list[str]
+    directory: str
 
 
 def needed(store: Store) -> list[Need]:
@@ -48,7 +55,8 @@ def needed(store: Store) -> list[Need]:
         return []
     if not rows:
         raise UsageError("no array of this band was submitted: start one by `slurmband submit`.")
-    return [Need(list(r), n, _words(rows[-1], r, n)) for r, n in left.items()]
+    last = rows[-1]
+    return [Need(list(r), n, _words(last, r, n), last["directory"]) for r, n in left.items()]
 
 
 def _words(row: dict[str, Any], requirements: Collection[str], tasks: int) -> list[str]:
@@ -58,7 +66,7 @@ def _words(row: dict[str, Any], requirements: Collection[str], tasks: int) -> li
     labels = [label for label in requirements if ">=" not in label]
     for name, value in sizes.items():
         if name == "mem":
-            options = [w for w in options if not w.startswith("--mem=")]
+            options = [w for w in options if not w.startswith(_MEMORY)]
             options.append(f"--mem={-(-value // 1024**2):.0f}M")
         elif name == "time":
             options = [w for w in options if not w.startswith(("--time=", "-t"))]
@@ -68,7 +76,22 @@ def _words(row: dict[str, Any], requirements: Collection[str], tasks: int) -> li
     elements = min(tasks, len(parse(row["array"])))
     own = [*("--array", str(elements)), *(["--labels", ",".join(labels)] if labels else [])]
     local = ["--cluster", row["cluster"]] if row["cluster"] == "local" else []
-    return [*own, *local, *options, *_program(row["command"])]
+    return [*own, *local, *_of_ours(row), *options, *_program(row["command"])]
+
+
+def _of_ours(row: dict[str, Any]) -> list[str]:
+    """Write those of our options that an earlier submission was made with and its script tells of."""
+    said = exports(row["script"])
+    words = []
+    if said.get(TEMPLATE, "cpu") != "cpu":
+        words += ["--template", said[TEMPLATE]]
+    if said.get(WORKERS_PER_ELEMENT, "1") != "1":
+        words += ["--workers-per-element", said[WORKERS_PER_ELEMENT]]
+    if said.get("SLURMBAND_GROWING") == "1":
+        words.append("--growing")
+    if row["max_submissions"] is not None:
+        words += ["--until-done", "--max-submissions", str(row["max_submissions"])]
+    return words
 
 
 def _program(command: Sequence[str]) -> list[str]:

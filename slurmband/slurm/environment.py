@@ -7,6 +7,8 @@ from slurmband.domain.workers import Element
 
 #: Set by the submitted script: the token of its submission.
 SUBMISSION: Final = "SLURMBAND_SUBMISSION"
+#: Set by the submitted script: the template that it was made from, for who submits the like again.
+TEMPLATE: Final = "SLURMBAND_MADE_FROM"
 #: Set by the submitted script where the array is to continue itself.
 UNTIL_DONE: Final = "SLURMBAND_UNTIL_DONE"
 #: Set by the submitted script when one srun starts several workers in an element.

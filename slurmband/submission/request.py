@@ -10,7 +10,7 @@ from typing import Final
 
 from slurmband.domain.budgets import NAMES
 from slurmband.slurm.arrays import ArraySpec
-from slurmband.slurm.environment import SUBMISSION, UNTIL_DONE, WORKERS_PER_ELEMENT
+from slurmband.slurm.environment import SUBMISSION, TEMPLATE, UNTIL_DONE, WORKERS_PER_ELEMENT
 from slurmband.slurm.options import CommandLine
 from slurmband.slurm.templates import Template, render, worker_lines
 from slurmband.store.layout import Layout
@@ -100,6 +100,7 @@ class Request:
             "SLURMBAND_DB": str(self.layout.database),
             SUBMISSION: token,
             "SLURMBAND_PYTHON": self.python,
+            TEMPLATE: self.template.name,
             **self.options,
         }
         if self.max_submissions is not None:

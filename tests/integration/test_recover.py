@@ -1,5 +1,8 @@
 """What is left that no worker can do: which submissions it needs, printed and done."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from tests.integration.band import Band
@@ -40,6 +43,37 @@ def test_what_is_left_says_what_it_needs_and_gets_it(band: Band) -> None:
 
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
     assert "Nothing is left" in band.cli("recover").stdout
+
+
+def test_what_is_submitted_again_is_like_the_last_submission(band: Band, tmp_path: Path) -> None:
+    band.write("flow.py", FLOW)
+    shipped = band.cli("templates", "show", "cpu").stdout
+    band.write("mine.sh", shipped.replace("#!/bin/bash", "#!/bin/bash\necho mine"))
+    band.cli(
+        *("submit", "--cluster", "local", "--template", "mine.sh", "--workers-per-element", 2),
+        *("--until-done", "--max-submissions", 3, "--mem-per-cpu", "2G", "--growing", "--wait"),
+        *("flow.py",),
+        code=69,
+    )
+
+    (need,) = band.json("recover")
+    assert need["words"] == [
+        *("--array", "1", "--labels", "gpu", "--cluster", "local", "--template", "mine.sh"),
+        *("--workers-per-element", "2", "--growing", "--until-done", "--max-submissions", "3"),
+        *("--ntasks=2", "--mem=98304M", "flow.py"),
+    ]
+
+    elsewhere = replace(band, folder=tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    there = ("recover", "--db", band.folder / "slurmband.sqlite")
+    assert f"cd {band.folder} && slurmband submit --db /" in elsewhere.cli(*there).stdout
+    elsewhere.cli(*there, "--submit")
+    band.cli("wait")
+
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
+    logs = sorted((band.folder / "slurmband.sqlite.d" / "logs").iterdir())
+    assert all("mine" in log.read_text() for log in logs)
+    assert len(logs) == 2
 
 
 def test_without_a_submission_there_is_nothing_to_repeat(band: Band) -> None:
