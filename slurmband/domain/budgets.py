@@ -42,6 +42,10 @@ BUDGETS: Final[Mapping[Charge, str]] = MappingProxyType(
         Charge.TIME_LIMIT: "max_time_limit_retries",
     }
 )
+#: Fields of a task that say what it is to require after it was charged for that.
+RULES: Final[Mapping[Charge, str]] = MappingProxyType(
+    {Charge.OUT_OF_MEMORY: "on_oom", Charge.TIME_LIMIT: "on_time_limit"}
+)
 NAMES: Final = tuple(BUDGETS.values())
 
 

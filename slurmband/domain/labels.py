@@ -98,3 +98,25 @@ def raised(
     factor = float(match["factor"]) if match["factor"] else 1 + int(match["percent"]) / 100
     rest = {label for label in requirements if _demand(label)[0] != name}
     return frozenset({*rest, f"{name}>={_written(name, float(round(max(known) * factor)))}"})
+
+
+def kept(rule: str, had: Collection[str], wanted: Collection[str]) -> frozenset[str]:
+    """Say what a task requires that its user describes anew, and that a rule let require more.
+
+    Parameters
+    ----------
+    rule : str
+        As for `raised`.
+    had : collection of str
+        What it required until now.
+    wanted : collection of str
+        As its user has it now.
+    """
+    match = _RAISE.fullmatch(rule)
+    if match is None:
+        return frozenset({*wanted, *({rule} & {*had})})
+    name = match["name"]
+    more = {label for label in had if _demand(label)[0] == name}
+    if demands(more).get(name, 0.0) <= demands(wanted).get(name, 0.0):
+        return frozenset(wanted)
+    return frozenset({*more, *(label for label in wanted if _demand(label)[0] != name)})

@@ -5,21 +5,24 @@ have not started their new dependencies, cancels what is gone and leaves what ha
 gets its new dependencies for the case that it is to run again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from slurmband.domain.budgets import DEFAULTS, Budgets
+from slurmband.domain.attempts import Ending, Outcome, charge_of
+from slurmband.domain.budgets import COUNTERS, DEFAULTS, RULES, Budgets, Charge
 from slurmband.domain.graph import Graph
+from slurmband.domain.labels import kept
 from slurmband.domain.states import TaskState
 from slurmband.domain.task import Task
 from slurmband.errors import GraphChanged, GraphGrows
 from slurmband.store import interventions, transitions
 from slurmband.store.bulk import AS_GIVEN, insert_edges, insert_graph, insert_tasks, requirements_of
 from slurmband.store.database import Transaction
-from slurmband.store.schema import WORKFLOW, edges, revisions, tasks, workflows
+from slurmband.store.schema import WORKFLOW, attempts, edges, revisions, tasks, workflows
 from slurmband.store.statements import Statement
 
 #: Stands for the digest of a graph that is never whole; see `slurmband.store.growth`.
@@ -191,19 +194,23 @@ def _revise(
     rewired = _rewired(tx, wanted, known)
     started = [t for t in wanted if t.id in rewired and known[t.id].state in _HAS_STARTED]
     otherwise = rewired | {task.id for task in cancelled}
+    too_large = _too_large(tx, wanted)
     changed = [
         task
         for task in wanted
         if task.id in known
         and known[task.id].state not in _HAS_STARTED
-        and (task.id in otherwise or _described(known[task.id]) != _wanted(task, known[task.id]))
+        and (
+            task.id in otherwise
+            or _described(known[task.id]) != _wanted(task, known[task.id], too_large)
+        )
     ]
     interventions.hold(tx, [keys[task.id] for task in changed], now=now)
     for task in changed:
         tx.connection.execute(
             update(tasks)
             .where(tasks.c.key == keys[task.id])
-            .values(**_wanted(task, known[task.id]))
+            .values(**_wanted(task, known[task.id], too_large))
         )
     completed = frozenset(n for n, row in known.items() if row.state == TaskState.COMPLETED)
     _rewire(tx, changed + new, changed, keys, completed)
@@ -270,11 +277,31 @@ def _description(task: Task[Any]) -> dict[str, object]:
     return {"requirements": requirements_of(task)} | given
 
 
-def _wanted(task: Task[Any], row: Any) -> dict[str, object]:
-    """Describe a task as the graph has it, but for what it came to require since it was too large."""
-    was_too_large = (row.ooms and task.on_oom) or (row.overruns and task.on_time_limit)
-    kept = {"requirements": row.requirements} if was_too_large else {}
-    return _description(task) | kept
+def _wanted(
+    task: Task[Any], row: Any, too_large: Collection[tuple[int, Charge]]
+) -> dict[str, object]:
+    """Describe a task as the graph has it, with what it came to require since it was too large."""
+    for charge, field in RULES.items():
+        rule = getattr(task, field)
+        if rule and (getattr(row, COUNTERS[charge]) or (row.key, charge) in too_large):
+            required = kept(rule, json.loads(row.requirements), task.requirements)
+            task = replace(task, requirements=required)
+    return _description(task)
+
+
+def _too_large(tx: Transaction, wanted: Sequence[Task[Any]]) -> set[tuple[int, Charge]]:
+    """Return which tasks ever were too large for a worker, also before a person had them tried again."""
+    if not any(getattr(task, rule) for task in wanted for rule in RULES.values()):
+        return set()
+    query = select(attempts.c.task, attempts.c.reason).where(
+        attempts.c.outcome == Outcome.KILLED, attempts.c.reason.is_not(None)
+    )
+    found = set()
+    for row in tx.connection.execute(query):
+        charge = charge_of(Ending(Outcome.KILLED, row.reason))
+        if charge is not None and charge in RULES:
+            found.add((int(row.task), charge))
+    return found
 
 
 def _describe_completed(

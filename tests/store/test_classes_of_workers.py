@@ -60,6 +60,27 @@ def test_what_it_came_to_require_outlives_the_next_submission(bench: Bench) -> N
     assert bench.one(REQUIRES) == '["oven"]'
 
 
+def test_what_it_came_to_require_outlives_a_retry_and_the_submission_after_it(bench: Bench) -> None:
+    bake = replace(BAKE, max_oom_retries=0)
+    bench.register(bake, task("boil"))
+    run_out_of_memory(bench, "oven mem=64G")
+    assert bench.reset("bake") == ["bake"]
+
+    bench.submit(bake, task("boil"), task("fry"))
+
+    assert bench.one(REQUIRES) == '["mem>=96G", "oven"]'
+
+
+def test_what_its_user_makes_of_it_counts_beside_what_it_came_to_require(bench: Bench) -> None:
+    bench.register(BAKE)
+    run_out_of_memory(bench, "oven mem=64G")
+
+    bench.submit(replace(BAKE, requirements={"grill"}))
+    assert bench.one(REQUIRES) == '["grill", "mem>=96G"]'
+    bench.submit(replace(BAKE, requirements={"grill", "mem>=128G"}))
+    assert bench.one(REQUIRES) == '["grill", "mem>=128G"]'
+
+
 def test_counts_follow_what_is_required(bench: Bench) -> None:
     bench.register(BAKE)
     small = bench.worker("small", "oven mem=1G")
