@@ -1,5 +1,6 @@
 """Submissions that continue one another (``--until-done``), as far as the database knows."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from slurmband.domain.attempts import Outcome
 from slurmband.domain.states import ACTIVE
-from slurmband.domain.workers import WorkerStatus
+from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
 from slurmband.errors import RaceLost
 from slurmband.store import queries
 from slurmband.store.database import Transaction
@@ -91,6 +92,18 @@ def _length(tx: Transaction, row: dict[str, Any]) -> int:
         query = select(submissions.c.follows).where(submissions.c.id == before)
         length, before = length + 1, tx.connection.execute(query).scalar_one()
     return length
+
+
+def after(tx: Transaction, arrays: Collection[int], *, local: bool) -> list[dict[str, Any]]:
+    """Return the queued submissions that continue some arrays, of SLURM's or of this machine."""
+    before = submissions.alias("before")
+    on = before.c.cluster == LOCAL_CLUSTER if local else before.c.cluster != LOCAL_CLUSTER
+    query = (
+        select(submissions)
+        .join_from(submissions, before, before.c.id == submissions.c.follows)
+        .where(before.c.array_job_id.in_(arrays), on, submissions.c.array_job_id.is_not(None))
+    )
+    return [dict(row) for row in tx.connection.execute(query).mappings()]
 
 
 def follow(tx: Transaction, submission: int, link: Link) -> None:

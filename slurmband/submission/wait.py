@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from slurmband.domain.states import ACTIVE, TaskState, wanted
-from slurmband.domain.workers import WorkerStatus
+from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
+from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import growth, queries
+from slurmband.store import chains, growth, queries
 from slurmband.store.database import Store
 from slurmband.store.modes import Mode
 from slurmband.submission.submit import Queued
@@ -71,6 +72,8 @@ def follow(
 ) -> Iterator[Progress]:
     """Yield where the band stands, now and then, until it is over or all `arrays` are.
 
+    Arrays that continue these are waited for, too.
+
     Parameters
     ----------
     store : Store
@@ -84,6 +87,9 @@ def follow(
         if arrays and (now - asked >= ASK_EVERY or all(array.local for array in arrays)):
             asked = now
             gone = all(_is_over(array, queue) for array in arrays)
+            continued = _continued(store, arrays) if gone else None
+            if continued is not None:
+                arrays, gone, seen = continued, False, now
         progress = look(store, deserted=gone or (now - seen >= ABSENT_FOR and not arrays))
         seen = now if progress.workers else seen
         yield progress
@@ -99,6 +105,22 @@ def look(store: Store, *, deserted: bool = False) -> Progress:
         found = growth.look(tx)
         growing = None if found is None else found.growing
         return Progress(queries.counts(tx), alive, deserted, growing)
+
+
+def _continued(store: Store, arrays: Sequence[Queued]) -> list[Queued] | None:
+    """Return the arrays that continue these (``--until-done``); None if there are none.
+
+    Those of this machine were started by others: there is nothing to be asked but whether workers live.
+    """
+    rows = []
+    with store.read() as tx:
+        for local in (True, False):
+            these = [array.array_job_id for array in arrays if array.local is local]
+            rows += chains.after(tx, these, local=local)
+    if not rows:
+        return None
+    of_slurm = [row for row in rows if row["cluster"] != LOCAL_CLUSTER]
+    return [Queued(row["array_job_id"], parse(row["array"])) for row in of_slurm]
 
 
 def _is_over(array: Queued, queue: SlurmQueue) -> bool:

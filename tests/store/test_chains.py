@@ -3,16 +3,19 @@
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from slurmband.domain.workers import Stop
 from slurmband.errors import RaceLost
+from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import chains, intents, stopping
 from slurmband.store.chains import Link
 from slurmband.store.database import Store
+from slurmband.submission import wait
 from slurmband.submission.continuation import Continuation, refusal
 from slurmband.submission.order import Order
 from slurmband.submission.submit import Queued
@@ -104,6 +107,29 @@ def test_the_next_array_is_queued_from_where_the_first_one_was(
 
     assert said == "continued as array 37, 2 of 3"
     assert submitter.asked == [("/home", 36)]
+
+
+def test_who_waits_for_an_array_waits_for_what_continues_it(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+    before, over, now = link(bench, alice.key), set[int](), [0.0]
+    bench.leave(alice)
+    submissions: Any = SimpleNamespace(is_queued=lambda array: array not in over)
+
+    waiting = wait.follow(
+        bench.store,
+        [Queued(36, parse("2"))],
+        queue=submissions,
+        monotonic=lambda: now[0],
+        sleep=lambda _seconds: now.append(now.pop() + wait.ASK_EVERY),
+    )
+    assert not next(waiting).over
+    follow(bench, queue(bench, "t2", 37), before)
+    over.add(36)
+    assert [next(waiting).over, next(waiting).over] == [False, False]
+    over.add(37)
+
+    assert [progress.over for progress in waiting] == [True]
 
 
 def test_an_array_that_was_not_submitted_so_is_not_continued(bench: Bench) -> None:
