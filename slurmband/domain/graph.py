@@ -112,6 +112,8 @@ def one_by_one(
             raise DuplicateTask(task.id, field)
 
 
+#: Seconds, which no job lasts; an alarm could not be set to infinity.
+_LONGEST: Final = 1e9
 #: What could not be stored, or told apart, in the database or a digest.
 _UNPRINTABLE: Final = frozenset(map(chr, (0, *range(0xD800, 0xE000))))
 
@@ -156,9 +158,10 @@ def _check_task(task: object, source: str) -> None:
             raise BadTask(
                 f"{budget} of task {task.id!r} is {getattr(task, budget)}; 0 means no retry."
             )
-    if task.time_limit is not None and not task.time_limit > 0:
+    if task.time_limit is not None and not 0 < task.time_limit <= _LONGEST:
         raise BadTask(
-            f"time_limit of task {task.id!r} is {task.time_limit}; it is in seconds, and above 0."
+            f"time_limit of task {task.id!r} is {task.time_limit}; it is in seconds, and above 0. "
+            "Leave it out where there is no limit."
         )
     for rule in (task.on_oom, task.on_time_limit):
         if rule is not None and not is_rule(rule):

@@ -78,6 +78,8 @@ def test_a_graph_without_tasks_names_where_it_came_from() -> None:
         (untyped(max_parallel_workers=0), ["max_parallel_workers", "'bake'", "is 0", "at least 1"]),
         (untyped(max_failed_retries=-1), ["max_failed_retries", "'bake'", "is -1", "0 means"]),
         (untyped(max_killed_retries=-2), ["max_killed_retries", "'bake'", "is -2", "0 means"]),
+        (untyped(time_limit=0), ["time_limit", "'bake'", "is 0", "Leave it out"]),
+        (untyped(time_limit=float("inf")), ["time_limit", "'bake'", "is inf", "Leave it out"]),
         (untyped(fingerprint=7), ["fingerprint", "'bake'", "is 7", "str(...)"]),
     ],
     ids=lambda value: repr(value)[:60],
