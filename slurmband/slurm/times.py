@@ -16,7 +16,7 @@ _BY_PARTS: Final = {1: (60,), 2: (60, 1), 3: (3600, 60, 1)}
 
 
 def seconds(text: str) -> float | None:
-    """Read a time limit; None: there is none (UNLIMITED), or it is not set.
+    """Read a time limit; None: there is none (UNLIMITED, or 0), or it is not set.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def seconds(text: str) -> float | None:
     if len(parts) > len(places) or not all(map(str.isdecimal, numbers)):
         raise UsageError(f"cannot read the time {text!r}: write minutes, H:M:S, or D-H:M:S.")
     in_parts = sum(int(part) * place for part, place in zip(parts, places, strict=True))
-    return float(86_400 * int(days or 0) + in_parts)
+    return float(86_400 * int(days or 0) + in_parts) or None
 
 
 def end_of_job(environ: Mapping[str, str]) -> float | None:

@@ -29,7 +29,9 @@ def test_a_time_is_read_as_sbatch_reads_it(text: str, meant: int) -> None:
     assert seconds(text) == meant
 
 
-@pytest.mark.parametrize("text", ["UNLIMITED", "unlimited", "INVALID", "NOT_SET", ""])
+@pytest.mark.parametrize(
+    "text", ["UNLIMITED", "unlimited", "INVALID", "NOT_SET", "", "0", "0:00", "0-0"]
+)
 def test_some_jobs_have_no_limit(text: str) -> None:
     assert seconds(text) is None
 
