@@ -117,6 +117,15 @@ def test_a_requirement_that_no_live_worker_has_is_named_with_who_would_have_it()
     assert answer.command == "squeue --start -j 40"
 
 
+def test_an_amount_that_no_live_worker_has_is_not_to_be_offered_as_a_label() -> None:
+    large = task(TaskState.READY, labels="mem>=96G")
+
+    of = scene(band(worker("36_0", "mem=64G"), arrays=(array(),)))
+    assert why_task(of, large).command == "slurmband recover"
+    by_hand = scene(band(worker("host:1", "mem=64G")))
+    assert "--labels 'mem>=96G'" in (why_task(by_hand, large).command or "")
+
+
 def test_labels_that_workers_have_but_none_has_together_are_named() -> None:
     both = task(TaskState.READY, labels="gpu big")
     apart = scene(band(worker("36_0", "gpu"), worker("36_1", "big")))

@@ -1,10 +1,11 @@
 """Why nobody takes a task that is ready: the first of a few causes that holds."""
 
+import shlex
 from dataclasses import dataclass
 
 from slurmband.domain.band_facts import WorkerFacts
 from slurmband.domain.facts import TaskFacts
-from slurmband.domain.labels import satisfy
+from slurmband.domain.labels import demands, satisfy
 from slurmband.domain.takers import Takers
 from slurmband.observe.times import duration, iso
 from slurmband.observe.why import workers
@@ -169,9 +170,11 @@ def _requirements(scene: Scene, ready: Ready, found: Takers) -> Answer:
     if coming:
         evidence += ["workers that offer it were submitted:", *lines(coming)]
         advice, command = coming[-1].advice or "wait until they start", coming[-1].command
+    elif demands(ready.requirements) and scene.band.arrays:
+        advice, command = "see what to submit for it", "slurmband recover"
     else:
         advice = "submit workers that offer it"
-        command = scene.submit("--labels", ",".join(sorted(ready.requirements)))
+        command = scene.submit("--labels", shlex.quote(",".join(sorted(ready.requirements))))
     return Answer(
         cause=Cause.REQUIREMENTS,
         headline=f"{ready.subject}, and no live worker has {lacks}{together}.",
