@@ -19,7 +19,7 @@ class Reply:
     Parameters
     ----------
     returncode : int or None
-        None: it did not answer in time.
+        None: it did not answer in time, or could not be started.
     stdout, stderr : str
     """
 
@@ -61,6 +61,8 @@ def run(arguments: Sequence[str], *, timeout: float = 30.0) -> Reply:
         raise SlurmMissing(arguments[0]) from error
     except subprocess.TimeoutExpired:
         return Reply(None, "", f"{arguments[0]} did not answer in {timeout:.0f} s")
+    except OSError as error:  # more ids than one word may hold, no memory for another process, ...
+        return Reply(None, "", f"{arguments[0]} could not be started: {error.strerror}")
     return Reply(done.returncode, done.stdout, done.stderr)
 
 

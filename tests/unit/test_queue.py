@@ -4,7 +4,7 @@ import pytest
 
 from slurmband.domain.workers import Element
 from slurmband.errors import QueueUnknown
-from slurmband.slurm.command import Reply
+from slurmband.slurm.command import Reply, run
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.slurm.words import JobState
 from tests.fakes.commands import FakeRun, says
@@ -138,3 +138,11 @@ def test_a_call_that_fails_says_nothing_about_an_array(reply: Reply) -> None:
 )
 def test_an_array_is_over_only_where_slurm_says_so(reply: Reply, *, queued: bool) -> None:
     assert queue(reply).is_queued(36) is queued
+
+
+def test_a_question_that_cannot_be_asked_is_not_answered() -> None:
+    """Of some ten thousand workers that died together the ids are longer than a word may be."""
+    reply = run(["true", "5252132_1," * 20_000])
+
+    assert reply.returncode is None
+    assert reply.stderr == "true could not be started: Argument list too long"
