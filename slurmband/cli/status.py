@@ -70,7 +70,8 @@ def _hints(found: dict[str, Any]) -> list[str]:
     labels = [" ".join(json.loads(wanted)) for wanted in found["unservable"]]
     if any(labels):
         needed = " or ".join(filter(None, labels))
-        hints.append(f"ready tasks need a worker with {needed}: `slurmband submit --labels ...`.")
+        how = "slurmband recover" if ">=" in needed else "slurmband submit --labels ..."
+        hints.append(f"ready tasks need a worker with {needed}: `{how}`.")
     if not workers["alive"] and (tasks["ready"] or tasks["running"] or found["growing"]):
         hints.append("no worker is alive: `slurmband reap-dead`, then `slurmband submit` again.")
     if found["unexplained"] and not workers["alive"]:

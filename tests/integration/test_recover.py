@@ -27,6 +27,9 @@ def test_what_is_left_says_what_it_needs_and_gets_it(band: Band) -> None:
     band.cli("submit", "--cluster", "local", "--mem", "64G", "--wait", "flow.py", code=69)
     assert band.tasks()["large"]["state"] == "ready"
 
+    hint = "ready tasks need a worker with gpu mem>=96G: `slurmband recover`."
+    assert hint in band.cli("status").stdout
+
     (need,) = band.json("recover")
     assert (need["requirements"], need["tasks"]) == (["gpu", "mem>=96G"], 2)
     assert need["words"] == [
