@@ -11,7 +11,7 @@ from slurmband.domain.attempts import Outcome
 from slurmband.domain.states import ACTIVE
 from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
 from slurmband.errors import RaceLost
-from slurmband.store import queries
+from slurmband.store import growth, queries
 from slurmband.store.database import Transaction
 from slurmband.store.schema import attempts, elements, submissions, workers, workflows
 
@@ -35,6 +35,7 @@ class Link:
     completed : int
         Tasks that its workers completed.
     work_left : bool
+        Whether tasks are left, or more are to come.
     stopped : bool
         Whether a person asked the workers to leave.
     """
@@ -80,7 +81,7 @@ def link_of(tx: Transaction, worker: int) -> Link | None:
         others=tx.connection.execute(alive).scalar_one(),
         unseen=tx.connection.execute(unseen).scalar_one(),
         completed=tx.connection.execute(completed).scalar_one(),
-        work_left=any(counts[state] for state in ACTIVE),
+        work_left=any(counts[state] for state in ACTIVE) or growth.is_growing(tx),
         stopped=tx.connection.execute(select(workflows.c.stop)).scalar_one() is not None,
     )
 

@@ -73,6 +73,19 @@ def test_what_is_known_when_a_worker_has_left(bench: Bench) -> None:
     assert refusal(found) is None
 
 
+def test_while_the_graph_grows_there_is_work_left(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+    for _ in range(2):
+        bench.close(bench.claim(alice))
+    bench.leave(alice)
+    assert not link(bench, alice.key).work_left
+
+    bench.write("UPDATE workflows SET growing = 1")
+
+    assert link(bench, alice.key).work_left
+
+
 def test_elements_that_nobody_has_seen_are_counted(bench: Bench) -> None:
     queue(bench, "t1", 36)
     alice = bench.arrive(element(array_task_id=1, job_id=41))
