@@ -118,12 +118,22 @@ def number_locally(tx: Transaction, submission: int, indices: Sequence[int]) -> 
     tx.connection.execute(
         update(elements).where(elements.c.submission == submission).values(job_id=elements.c.id)
     )
-    found = tx.connection.execute(
-        select(elements.c.array_task_id, elements.c.id).where(elements.c.submission == submission)
-    )
-    numbered = {int(row.array_task_id): int(row.id) for row in found}
+    numbered = _numbers(tx, submission)
     queued(tx, submission, min(numbered.values()), ())
     return numbered
+
+
+def find(tx: Transaction, token: str) -> tuple[int, dict[int, int]] | None:
+    """Return a submission's id, and array index -> row id of its elements; None if there is none."""
+    query = select(submissions.c.id).where(submissions.c.token == token)
+    submission = tx.connection.execute(query).scalar_one_or_none()
+    return None if submission is None else (submission, _numbers(tx, submission))
+
+
+def _numbers(tx: Transaction, submission: int) -> dict[int, int]:
+    query = select(elements.c.array_task_id, elements.c.id)
+    found = tx.connection.execute(query.where(elements.c.submission == submission))
+    return {int(row.array_task_id): int(row.id) for row in found}
 
 
 def count(tx: Transaction) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from slurmband.domain.budgets import Budgets
 from slurmband.domain.graph import Graph
 from slurmband.errors import (
+    CommitUnknown,
     EnvironmentFault,
     GraphReplaced,
     RaceLost,
@@ -147,19 +148,37 @@ class Submitter:
         RaceLost
             If another process has continued that, or the workers are to stop.
         """
+        submission, numbered = self._intend(order, most, follows)
+        return (
+            self._start_locally(order, numbered)
+            if order.is_local
+            else self._call(order, submission)
+        )
+
+    def _intend(
+        self, order: Order, most: int | None, follows: Link | None
+    ) -> tuple[int, dict[int, int]]:
+        """Write an order down; return its id, and the numbers of an array of this machine."""
+        try:
+            return self._write(order, most, follows)
+        except CommitUnknown:
+            with self.store.read() as tx:
+                written = intents.find(tx, order.token)
+            return written or self._write(order, most, follows)
+
+    def _write(
+        self, order: Order, most: int | None, follows: Link | None
+    ) -> tuple[int, dict[int, int]]:
         with self.store.transaction() as tx:
             submission = intents.intend(tx, order.token, most=most, **self._described(order))
             if follows is None:
                 stopping.go_on(tx)
             else:
                 chains.follow(tx, submission, follows)
+            numbered = {}
             if order.is_local:
                 numbered = intents.number_locally(tx, submission, order.array.indices)
-        return (
-            self._start_locally(order, numbered)
-            if order.is_local
-            else self._call(order, submission)
-        )
+        return submission, numbered
 
     def _described(self, order: Order) -> dict[str, Any]:
         return {

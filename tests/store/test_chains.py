@@ -1,6 +1,8 @@
 """Submissions that continue one another: once each, and only while there is work that gets somewhere."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,16 +11,16 @@ from typing import Any
 import pytest
 
 from slurmband.domain.workers import Stop
-from slurmband.errors import RaceLost
+from slurmband.errors import CommitUnknown, RaceLost
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import chains, intents, stopping
 from slurmband.store.chains import Link
-from slurmband.store.database import Store
+from slurmband.store.database import Store, Transaction
 from slurmband.submission import wait
 from slurmband.submission.continuation import Continuation, refusal
 from slurmband.submission.order import Order
-from slurmband.submission.submit import Queued
+from slurmband.submission.submit import Queued, Submitter
 from tests.store.builders import Bench, element, task
 
 pytestmark = pytest.mark.unit
@@ -71,6 +73,56 @@ def test_what_is_known_when_a_worker_has_left(bench: Bench) -> None:
     assert (found.others, found.completed, found.work_left) == (0, 1, True)
     assert (found.length, found.most, found.stopped) == (1, 3, False)
     assert refusal(found) is None
+
+
+class Unsure(Store):
+    """Cannot tell of the next commit whether it is in the database."""
+
+    commits: bool | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        commits, self.commits = self.commits, None
+        with suppress(ZeroDivisionError), super().transaction() as tx:
+            yield tx
+            if commits is False:
+                raise ZeroDivisionError
+        if commits is not None:
+            raise CommitUnknown("COMMIT said: disk I/O error")
+
+
+class Calling(Submitter):
+    """Calls no sbatch."""
+
+    def _call(self, order: Order, submission: int) -> Queued:
+        with self.store.transaction() as tx:
+            intents.queued(tx, submission, 37, order.array.indices)
+        return Queued(37, order.array)
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_the_next_array_is_queued_once_whatever_became_of_the_commit(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, commits: bool
+) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+    bob = bench.arrive(element(array_task_id=1, job_id=41))
+    bench.close(bench.claim(alice))
+    bench.leave(alice)
+    bench.leave(bob)
+    store = Unsure(bench.store.layout.database)
+    submitter = Calling(store, SlurmQueue(), lambda: 9.0, lambda _seconds: None)
+
+    monkeypatch.chdir("/")
+    store.commits = commits
+    said = Continuation(submitter, SlurmQueue()).go_on(bob.key)
+
+    assert said == "continued as array 37, 2 of 3"
+    assert bench.rows("SELECT id, follows, status FROM submissions") == [
+        (1, None, "queued"),
+        (2, 1, "queued"),
+    ]
+    store.close()
 
 
 def test_while_the_graph_grows_there_is_work_left(bench: Bench) -> None:
