@@ -173,7 +173,7 @@ class Clerk:
             elif of.wish.want > 1:
                 limit = of.wish.of(claimable(of.worker.labels), workers)
             if limit > 0:
-                takers.append(Taker(of.worker.key, of.worker.labels, limit, left))
+                takers.append(Taker(of.worker.key, of.worker.labels, limit, left, of.fresh))
         return takers
 
 

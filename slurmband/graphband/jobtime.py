@@ -61,6 +61,8 @@ class JobTime:
         self._answer: float | None = None
         self._told: float | None = None
         self._ask_at, self._pause = math.inf, ASK_AFTER
+        #: Whether no task was begun in it yet.
+        self.fresh = True
         #: UTC seconds since the epoch; None: not known, or never.
         self.ends_at: float | None = None
 

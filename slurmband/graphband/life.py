@@ -207,6 +207,7 @@ class Life:
             left=time.left() if time else None,
             limits=asked,
             ends_at=ends_at,
+            fresh=time is not None and time.fresh,
         )
         while True:
             try:

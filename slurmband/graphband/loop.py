@@ -258,7 +258,7 @@ class Loop(Generic[T]):
         if not life.begin(held.attempt, give_up=self.drain.__bool__):
             self._hand.ended(held, INTERRUPTED)
             return None
-        self.held = held
+        self.held, self._time.fresh = held, False
         self.title.in_task(life.worker.name, held.task, held.number)
         self._began = self._clock.monotonic()
         if held.time_limit is not None:

@@ -33,6 +33,8 @@ class Request:
         What it says and asks of how long its job lasts.
     ends_at : float or None
         When its job ends, in UTC seconds, for the record.
+    fresh : bool
+        Whether it has begun nothing yet.
     """
 
     worker: Worker
@@ -44,6 +46,7 @@ class Request:
     left: float | None = None
     limits: Limits | None = None
     ends_at: float | None = None
+    fresh: bool = False
 
 
 @dataclass(slots=True)

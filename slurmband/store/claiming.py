@@ -7,9 +7,9 @@ for ten tasks than for one.
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, column, func, or_, select, table, text, update
+from sqlalchemy import Column, Select, bindparam, column, func, or_, select, table, text, update
 
 from slurmband.domain.attempts import Claim
 from slurmband.domain.labels import satisfy
@@ -18,7 +18,7 @@ from slurmband.store import durations
 from slurmband.store.database import Transaction
 from slurmband.store.moves import Move, move
 from slurmband.store.schema import attempts, edges, task_counts, tasks
-from slurmband.store.schema import durations as learned
+from slurmband.store.schema import durations as learned_table
 from slurmband.store.statements import KEYS, Insertion, Row, Statement
 
 
@@ -36,12 +36,16 @@ class Taker:
         At most so many claims.
     left : float or None
         Seconds that a task may take which it begins now; None: any.
+    fresh : bool
+        Whether it has begun nothing yet. Then nobody like it ever has more time: where nothing surely
+        fits, it gets what fits on the average, or nobody would ever begin that.
     """
 
     worker: int
     labels: frozenset[str]
     limit: int
     left: float | None = None
+    fresh: bool = False
 
 
 def claim(tx: Transaction, takers: Sequence[Taker], *, now: float) -> dict[int, list[Claim]]:
@@ -78,6 +82,11 @@ def claim(tx: Transaction, takers: Sequence[Taker], *, now: float) -> dict[int, 
                 _open(tx, _deal(_claimable(tx, requirements, [taker], left), [taker]), now, found)
         else:
             _open(tx, _deal(ready, group), now, found)
+    for taker in takers:
+        if taker.fresh and not found[taker.worker] and (taker.left or longest) < longest:
+            requirements = _eligible(tx, taker.labels)
+            ready = _claimable(tx, requirements, [taker], taker.left, on_average=True)
+            _open(tx, _deal(ready, [taker]), now, found)
     return found
 
 
@@ -88,10 +97,16 @@ def _eligible(tx: Transaction, labels: Collection[str]) -> list[str]:
 
 
 def _claimable(
-    tx: Transaction, eligible: Collection[str], takers: Sequence[Taker], left: float | None
+    tx: Transaction,
+    eligible: Collection[str],
+    takers: Sequence[Taker],
+    left: float | None,
+    *,
+    on_average: bool = False,
 ) -> list[Row]:
     """Return what workers that offer the same may take together, the best first."""
-    what = _CLAIMABLE if left is None else _CLAIMABLE_IN_TIME
+    in_time = _CLAIMABLE_ON_AVERAGE if on_average else _CLAIMABLE_IN_TIME
+    what = _CLAIMABLE if left is None else in_time
     bound = {} if left is None else {"left": left}
     limit = sum(taker.limit for taker in takers)
     worker = takers[0].worker if len(takers) == 1 else _NO_WORKER
@@ -168,38 +183,46 @@ _HOLDS_IT = (
     )
     .exists()
 )
-_LEARNED = select(learned.c.foreseen).where(learned.c.kind == tasks.c.kind)
-_QUESTION = (
-    select(
-        tasks.c.key,
-        tasks.c.id,
-        tasks.c.priority,
-        tasks.c.max_parallel_workers,
-        tasks.c.attempts,
-        tasks.c.state,
-        tasks.c.fingerprint,
-        select(edges).where(edges.c.upstream == tasks.c.key).exists().label("awaited"),
-        tasks.c.time_limit,
-        _LEARNED.scalar_subquery().label("learned"),
+
+
+def _question(learned: Column[float], *, in_time: bool) -> Select[Any]:
+    """Ask for what can be claimed; `learned` says how long tasks of a kind take."""
+    takes = select(learned).where(learned_table.c.kind == tasks.c.kind).scalar_subquery()
+    question = (
+        select(
+            tasks.c.key,
+            tasks.c.id,
+            tasks.c.priority,
+            tasks.c.max_parallel_workers,
+            tasks.c.attempts,
+            tasks.c.state,
+            tasks.c.fingerprint,
+            select(edges).where(edges.c.upstream == tasks.c.key).exists().label("awaited"),
+            tasks.c.time_limit,
+            takes.label("learned"),
+        )
+        .where(
+            text("free_slots > 0"),  # as the index has it
+            tasks.c.requirements == bindparam("requirements"),
+            or_(tasks.c.max_parallel_workers == 1, ~_HOLDS_IT),
+        )
+        .order_by(tasks.c.priority.desc(), tasks.c.key)
+        .limit(bindparam("limit"))
     )
-    .where(
-        text("free_slots > 0"),  # as the index has it
-        tasks.c.requirements == bindparam("requirements"),
-        or_(tasks.c.max_parallel_workers == 1, ~_HOLDS_IT),
-    )
-    .order_by(tasks.c.priority.desc(), tasks.c.key)
-    .limit(bindparam("limit"))
-)
-_CLAIMABLE = Statement(_QUESTION)
-#: Of a kind of which nothing is known, a task without a limit is tried.
-_CLAIMABLE_IN_TIME = Statement(
-    _QUESTION.where(
+    if not in_time:
+        return question
+    # Of a kind of which nothing is known, a task without a limit is tried.
+    return question.where(
         or_(
-            func.coalesce(_LEARNED.scalar_subquery(), tasks.c.time_limit, 0) <= bindparam("left"),
+            func.coalesce(takes, tasks.c.time_limit, 0) <= bindparam("left"),
             tasks.c.time_limit <= bindparam("left"),
         )
     )
-)
+
+
+_CLAIMABLE = Statement(_question(learned_table.c.foreseen, in_time=False))
+_CLAIMABLE_IN_TIME = Statement(_question(learned_table.c.foreseen, in_time=True))
+_CLAIMABLE_ON_AVERAGE = Statement(_question(learned_table.c.mean, in_time=True))
 #: The newest attempt that there ever was; SQLite never gives its number again.
 _LAST_ATTEMPT = Statement(
     select(column("seq")).select_from(table("sqlite_sequence")).where(text("name = 'attempts'"))

@@ -83,6 +83,18 @@ def test_of_a_new_kind_a_task_is_taken_to_last_as_long_as_it_may(band: Band) -> 
     assert band.tasks()["long"]["state"] == "completed"
 
 
+def test_what_takes_most_of_a_job_is_begun_by_who_has_a_whole_job_for_it(band: Band) -> None:
+    band.write("flow.py", LIMITED.replace(", time_limit=3600", "").replace(", time_limit=1", ""))
+    band.cli("work", "flow.py", SLURM_JOB_END_TIME=ends_in(-5))
+    with contextlib.closing(sqlite3.connect(band.folder / "slurmband.sqlite")) as connection:
+        connection.execute("INSERT INTO durations VALUES ('', 1, 400.0, 0.0, 800.0)")
+        connection.commit()
+
+    band.cli("work", "flow.py", SLURM_JOB_END_TIME=ends_in(600))
+
+    assert "completed" in {row["state"] for row in band.json("tasks")}
+
+
 def test_who_has_no_time_left_begins_nothing(band: Band) -> None:
     band.write("flow.py", LIMITED)
 

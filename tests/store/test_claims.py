@@ -230,12 +230,12 @@ def of_kind(name: str, kind: str, limit: float | None = None) -> Task[None]:
     return replace(task(name), kind=kind, time_limit=limit)
 
 
-def in_time(bench: Bench, left: float | None, limit: int = 99) -> list[str]:
+def in_time(bench: Bench, left: float | None, limit: int = 99, *, fresh: bool = False) -> list[str]:
     """Return what a worker with so much time left would get, and leave it where it is."""
     alice = bench.worker()
     with bench.store.transaction() as tx:
         (claims,) = claiming.claim(
-            tx, [Taker(alice.key, alice.labels, limit, left)], now=3.0
+            tx, [Taker(alice.key, alice.labels, limit, left, fresh)], now=3.0
         ).values()
         membership.leave(tx, alice, Reason.LEFT, now=4.0)
     return names(claims)
@@ -271,6 +271,20 @@ def test_a_limit_bounds_what_a_task_of_a_slow_kind_may_take(bench: Bench) -> Non
     assert in_time(bench, 5.0) == ["bounded"]
     assert in_time(bench, 4.9) == []
     assert in_time(bench, 40.0) == ["bounded", "unbounded"]
+
+
+def test_who_has_begun_nothing_gets_what_fits_on_the_average_where_nothing_surely_does(
+    bench: Bench,
+) -> None:
+    """Else tasks that take more than half of a job would be begun by nobody after the first."""
+    bench.register(of_kind("first", "a"), of_kind("next", "a"), of_kind("long", "b", 3600.0))
+    ran(bench, 40.0)  # so that another one hardly exceeds 80 s
+
+    assert in_time(bench, 60.0) == []
+    assert in_time(bench, 60.0, fresh=True) == ["next"]
+    assert in_time(bench, 39.0, fresh=True) == []
+    assert in_time(bench, 80.0, fresh=True) == ["next"]
+    assert in_time(bench, 3600.0, fresh=True) == ["next", "long"]
 
 
 def test_a_task_of_which_only_the_limit_is_known_is_taken_to_last_as_long(bench: Bench) -> None:
