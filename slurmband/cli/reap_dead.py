@@ -15,6 +15,7 @@ from slurmband.cli.common import (
     Format,
     Json,
     open_store,
+    plural,
     show,
 )
 from slurmband.clock import SystemClock
@@ -66,7 +67,9 @@ def reap_dead(
         show(rows, columns, as_json=as_json, table_format=table_format)
     if not as_json:
         lost = "would be judged lost" if dry_run else "judged lost"
-        sys.stdout.write(f"{report.looked_at} workers looked at, {len(report.lost)} {lost}.\n")
+        sys.stdout.write(
+            f"{plural(report.looked_at, 'worker')} looked at, {len(report.lost)} {lost}.\n"
+        )
 
 
 def _silences(store: Store, seconds: float) -> Any:
