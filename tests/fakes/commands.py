@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
+import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 from slurmband.errors import SlurmMissing
 from slurmband.slurm.command import Reply
+from tests.integration.band import Band
 
 
 def says(stdout: str, *, stderr: str = "", returncode: int | None = 0) -> Reply:
@@ -54,6 +58,44 @@ class FakeSlurm:
     def called(self) -> list[str]:
         """The names of the commands that were called, in order."""
         return [words[0] for words in self.state["calls"]]
+
+    def begin(
+        self,
+        band: Band,
+        element: str,
+        *,
+        node: str = "n1",
+        restarts: int = 0,
+        ends_in: float = 7200,
+        **environ: str,
+    ) -> "subprocess.Popen[bytes]":
+        """Start an element of an array that was submitted, as slurmd does: 36_1 is job 38."""
+        array, _, index = element.partition("_")
+        script = self.jobs[array]["script"]
+        (log,) = re.findall(r'--output="(.*)"', script)
+        ids = {"ARRAY_JOB_ID": array, "ARRAY_TASK_ID": index, "JOB_ID": int(array) + int(index) + 1}
+        where = {"CLUSTER_NAME": "thunder", "RESTART_COUNT": restarts}
+        where["JOB_END_TIME"] = int(time.time() + ends_in)
+        job = {f"SLURM_{name}": str(value) for name, value in (ids | where).items()}
+        with open(log.replace("%A", array).replace("%a", index), "ab") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", script],
+                cwd=band.folder,
+                env=band.environ | job | {"SLURMD_NODENAME": node} | environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        band.started.append(process)
+        return process
+
+    def ended(self, **states: str) -> None:
+        """Let squeue say how elements ended: ``ended(**{"36_1": "TIMEOUT"})``."""
+        lines = []
+        for element, state in states.items():
+            array, _, index = element.partition("_")
+            lines.append(f"{array}|{index}|{int(array) + int(index) + 1}|{state}|0|0|\n")
+        self.set(queue="".join(lines))
 
 
 def installed(folder: Path, environ: MutableMapping[str, str]) -> FakeSlurm:
