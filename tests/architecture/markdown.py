@@ -20,6 +20,17 @@ class Block:
     words: tuple[str, ...]
     text: str
 
+    @property
+    def files(self) -> list[str]:
+        """The file that the block is: a word behind the fence with a dot in it."""
+        return [word for word in self.words if "." in word]
+
+    @property
+    def examples(self) -> list[tuple[str, str]]:
+        """The commands that are given in the block, each with what is shown below it."""
+        given = re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]
+        return [(line, shown) for line, _, shown in (each.partition("\n") for each in given)]
+
     def __str__(self) -> str:
         return f"{name(self.page)}: {self.text.strip().splitlines()[0][:40]}"
 
@@ -29,9 +40,13 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def blocks(page: Path) -> Iterator[Block]:
-    """Return the fenced blocks of a page."""
-    for words, text in _FENCE.findall(page.read_text()):
+def blocks(page: Path, *, section: str | None = None) -> Iterator[Block]:
+    """Return the fenced blocks of a page, or of one of its sections; "" is what comes before them."""
+    within = page.read_text()
+    if section is not None:
+        within = within.partition(f"\n## {section}\n")[2] if section else within
+        within = within.partition("\n## ")[0]
+    for words, text in _FENCE.findall(within):
         yield Block(page, tuple(words.split()), text)
 
 
@@ -43,7 +58,12 @@ def python_blocks(*, marked: str | None = None) -> list[Block]:
 
 def command_blocks() -> list[Block]:
     """Return all blocks that are lists of commands."""
-    return [block for page in PAGES for block in blocks(page) if "commands" in block.words]
+    return [
+        block
+        for page in PAGES
+        for block in blocks(page)
+        if any(word.startswith("commands") for word in block.words)
+    ]
 
 
 def links(page: Path) -> Iterator[str]:

@@ -1,14 +1,13 @@
 """What the documentation tells people to run, runs."""
 
-import re
 import subprocess
 import sys
 
 import pytest
 
 from tests.architecture import markdown
-from tests.architecture.markdown import README, ROOT, Block
-from tests.integration.band import Band, busy_workers, wait_for
+from tests.architecture.markdown import README, Block
+from tests.integration.band import Band
 
 pytestmark = pytest.mark.integration
 
@@ -61,27 +60,6 @@ def test_a_list_of_commands_of_the_guides_runs(band: Band, block: Block) -> None
     made = [file for file in band.folder.glob("*.txt") if file.name != "commands.txt"]
     assert made
     assert all(file.read_text().strip() for file in made)
-
-
-WHY = ROOT / "docs" / "howto" / "find-out-why.md"
-
-
-def test_what_the_guide_says_that_why_answers_it_does(band: Band) -> None:
-    """Where the guide has ``...``, anything may stand; lines may be broken elsewhere."""
-    (workflow,) = [block for block in markdown.python_blocks() if block.page == WHY]
-    band.write("flow.py", workflow.text)
-    band.cli("submit", "--cluster", "local", "--array", 2, "flow.py")
-    wait_for(lambda: len(band.json("workers")) == 2, what="both have come")
-    wait_for(lambda: [row["tasks"] for row in busy_workers(band, 1)] == [["bake"]], what="it bakes")
-    wait_for(lambda: band.tasks()["burn"]["state"] == "failed", what="it burnt")
-
-    asked = [block.text for block in markdown.blocks(WHY) if block.text.startswith("$ slurmband")]
-    for text in asked:
-        command, _, expected = text.partition("\n")
-        said = " ".join(band.cli(*command.split()[2:]).stdout.split())
-        pattern = re.escape(" ".join(expected.split())).replace(re.escape("..."), ".*?")
-        assert re.fullmatch(pattern, said), said
-    assert len(asked) == 4
 
 
 def test_there_are_programs_to_run() -> None:

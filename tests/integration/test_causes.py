@@ -12,9 +12,8 @@ from slurmband.domain.processes import Fate
 from slurmband.liveness.inquiry import ASK_EVERY, causes_for
 from slurmband.liveness.reaper import Reaper, Report
 from slurmband.store.database import Store
-from tests.architecture import markdown
 from tests.fakes.commands import FakeSlurm, installed
-from tests.integration.band import ROOT, Band, wait_for
+from tests.integration.band import Band, wait_for
 from tests.store.builders import Bench, element, task
 
 pytestmark = pytest.mark.integration
@@ -171,17 +170,6 @@ def test_a_person_learns_what_killed_a_worker_when_slurm_knows(band: Band) -> No
     assert status["questions"][0]["asked"].endswith("Z")
     assert "asked     squeue 3 times, last at" in band.cli("status", "--verbose").stdout
     assert "squeue" not in band.cli("status").stdout
-
-
-def test_the_commands_of_the_guide_run(band: Band) -> None:
-    band.write("flow.py", HOLDING.replace('"only"', '"run-3"').replace("while True", "if False"))
-    band.worker("flow.py").wait(120)
-
-    lines = markdown.shell_lines(ROOT / "docs" / "howto" / "why-a-task-died.md")
-
-    assert len(lines) == 3
-    for line in lines:
-        band.cli(*line.split()[1:])
 
 
 def test_before_anything_was_asked_status_says_so(band: Band) -> None:
