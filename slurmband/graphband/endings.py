@@ -53,6 +53,13 @@ def _traceback(error: BaseException) -> str:
 #: What calls the user's code lies in this folder.
 _OURS: Final = f"{Path(__file__).parent}/"
 
+
+def for_memory(ending: Ending) -> Ending:
+    """Describe a failure during which the kernel killed something that the task had started."""
+    told = ending.error or ending.reason
+    return Ending(Outcome.KILLED, Reason.OUT_OF_MEMORY, told)
+
+
 #: A bare loop cannot see why it was left.
 ABANDONED = Ending(Outcome.FAILED, "the loop was left by break, or by an exception")
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
+from slurmband.cgroups import oom_kills
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
 from slurmband.domain.graph import Graph
@@ -31,6 +32,7 @@ from slurmband.graphband.endings import (
     NOT_BEGUN,
     at_exit,
     failure,
+    for_memory,
 )
 from slurmband.graphband.hand import Hand
 from slurmband.graphband.jobtime import JobTime
@@ -55,6 +57,7 @@ log = logging.getLogger(__name__)
 
 #: What SLURM sends some time before the end of a job (``--signal``).
 WARNING: Final = signal.SIGUSR1.name
+_ENDED_BADLY: Final = frozenset({Outcome.FAILED, Outcome.KILLED})
 
 T = TypeVar("T")
 
@@ -108,6 +111,7 @@ class Loop(Generic[T]):
         self._time = JobTime(clock)
         self._alarm = Alarm()
         self._reason = Reason.LEFT
+        self._oom_kills = 0
         self.drain = Drain(self._forward)
         #: Shows what this worker does.
         self.title = Title()
@@ -179,6 +183,7 @@ class Loop(Generic[T]):
     def _ask(self, life: Life, lookout: Lookout) -> Round | None:
         """Do a round: report, and fill the hand; None if this incarnation was judged lost."""
         lookout.remember()
+        self._oom_kills = oom_kills()
         leaves = self.drain or self.closing or not life.heartbeat.fresh()
         try:
             found = self._talk(life, NOTHING if leaves else self._pace.wish(len(self._hand)))
@@ -297,13 +302,15 @@ class Loop(Generic[T]):
         seconds = self._clock.monotonic() - self._began
         if ending is INTERRUPTED and self._is_cut_short():
             ending = AT_THE_WALL
+        if ending.outcome is Outcome.FAILED and oom_kills() > self._oom_kills:
+            ending = for_memory(ending)  # of a program that it ran: the worker is still there
         ending = dataclasses.replace(ending, seconds=seconds)
         life.journal.ended(held.attempt, ending)
         self._hand.ended(held, ending)
         self.held = None
         self._pace.ran(self._clock.monotonic() - self._taken)
         _log(
-            logging.WARNING if ending.outcome is Outcome.FAILED else logging.INFO,
+            logging.WARNING if ending.outcome in _ENDED_BADLY else logging.INFO,
             "task=%s attempt=%d worker=%s %s after %.2f s%s",
             *(*_names(held, life), ending.outcome, seconds),
             f": {ending.reason}" if ending.reason else "",

@@ -1,6 +1,7 @@
 """A Graphband in this very process: what a program of the user's own sees."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from slurmband import BandStopped, Graphband, Task
 from slurmband.clock import SystemClock
 from slurmband.errors import FingerprintsChanged
+from slurmband.graphband import loop
 from slurmband.processes import identify
 from slurmband.store import membership
 from slurmband.store.entries import TaskEntry, session
@@ -264,3 +266,35 @@ def test_old_history_is_forgotten_when_nothing_is_left_to_do(db: Path) -> None:
 
     assert wait_for(lambda: history() == 10, what="the history is pruned")
     assert states(db) == {"a": "completed"}
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("killed_before", "killed_meanwhile", "how"),
+    [
+        (0, 1, ("killed", "out of memory")),
+        (7, 0, ("failed", "ValueError: exit status 137")),
+        (7, 1, ("killed", "out of memory")),
+    ],
+)
+def test_a_failure_counts_as_one_of_memory_if_the_kernel_killed_something_meanwhile(
+    db: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_before: int,
+    killed_meanwhile: int,
+    how: tuple[str, str],
+) -> None:
+    kills = [killed_before]
+    monkeypatch.setattr(loop, "oom_kills", lambda: sum(kills))
+
+    def run(_task: Task[None]) -> None:
+        kills.append(killed_meanwhile)
+        raise ValueError("exit status 137")
+
+    with make([Task("bake", max_oom_retries=0)], db) as band:
+        band.run(run)
+
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        assert connection.execute("SELECT outcome, reason FROM attempts").fetchall() == [how]

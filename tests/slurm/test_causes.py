@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(400)]
 #: A task of each name, for a worker with that label. It lasts, or eats memory once it may; the second
 #: time it ends.
 CAUSES = """
-import sys, time
+import subprocess, sys, time
 from pathlib import Path
 from slurmband import Task
 
@@ -31,6 +31,9 @@ def run(task):
     began.touch()
     eaten = []
     while not Path("stop").exists():
+        if task.id == "program" and Path("eat").exists():
+            eat = "eaten = []\nwhile True: eaten.append(bytearray(10_000_000))"
+            subprocess.run([sys.executable, "-c", eat], check=True)
         if task.id == "memory" and Path("eat").exists():
             eaten.append(bytearray(10_000_000))
         time.sleep(0.01)
@@ -38,6 +41,7 @@ def run(task):
 #: Where each worker runs: n1 is preempted, n2 fails.
 PLACES = {
     "memory": ("-w", "n3", "--mem", "200"),
+    "program": ("-w", "n3", "--mem", "200"),
     "kill": ("-w", "n3"),
     "cancel": ("-w", "n3"),
     "requeue": ("-w", "n3"),
@@ -117,6 +121,7 @@ def test_each_cause_is_found_and_charged_as_what_it_is(whole_cluster: Band) -> N
         cluster,
         {
             "memory": ("killed", "out of memory"),
+            "program": ("killed", "out of memory"),
             "kill": ("killed", "killed"),
             "cancel": (RELEASED, "cancelled"),
             "requeue": (RELEASED, "requeued"),
@@ -128,9 +133,12 @@ def test_each_cause_is_found_and_charged_as_what_it_is(whole_cluster: Band) -> N
     )
     slurm(cluster, "scontrol", "update", "nodename=n2", "state=resume")
 
-    assert (counted(cluster, "ooms"), counted(cluster, "deaths")) == ({"memory"}, {"kill"})
-    (required,) = cluster.sql("SELECT requirements FROM tasks WHERE id = 'memory'")
-    assert required == ('["mem>=300M", "memory"]',)
+    assert (counted(cluster, "ooms"), counted(cluster, "deaths")) == (
+        {"memory", "program"},
+        {"kill"},
+    )
+    required = cluster.sql("SELECT requirements FROM tasks WHERE ooms > 0 ORDER BY id")
+    assert required == [('["mem>=300M", "memory"]',), ('["mem>=300M", "program"]',)]
     assert "--mem=300M" in [word for need in cluster.json("recover") for word in need["words"]]
     asked = {row["command"]: row["n"] for row in cluster.json("status", "--now")["questions"]}
     assert asked.keys() == {"squeue", "sacct"}
