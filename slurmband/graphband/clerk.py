@@ -11,6 +11,7 @@ from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.errors import FingerprintsChanged, GraphChanged, GraphError
 from slurmband.graphband.options import Options
 from slurmband.graphband.rounds import Request, Round
+from slurmband.liveness.inquiry import ASK_EVERY
 from slurmband.store import (
     claiming,
     intents,
@@ -194,9 +195,10 @@ def _note_time(tx: Transaction, of: Request, found: Round, now: float) -> None:
     if of.limits.limit is not None:
         intents.note_time_limit(tx, of.limits.submission, of.limits.limit)
     found.time_limit = intents.time_limit(tx, of.limits.submission)
-    if found.time_limit is None and intents.take_question(tx, of.limits.submission):
-        questions.take(tx, "squeue", every=0.0, now=now)
-        found.ask_slurm = True
+    if found.time_limit is None:
+        # Who was the first may have died before there was an answer.
+        every = 0.0 if intents.take_question(tx, of.limits.submission) else ASK_EVERY
+        found.ask_slurm = questions.take(tx, "squeue", every=every, now=now)
 
 
 def _left(of: Request, found: Round) -> float | None:

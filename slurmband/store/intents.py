@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy import bindparam, func, insert, select, update
 
@@ -77,19 +78,19 @@ def not_queued(tx: Transaction, submission: int, status: str, error: str) -> Non
 def time_limit(tx: Transaction, token: str) -> float | None:
     """Return how long the elements of a submission may run, in seconds.
 
-    None: nobody has asked SLURM; 0: somebody does, or SLURM did not say, or there is no such submission.
+    None: SLURM has not answered; 0: it did not say, or there is no such submission.
     """
     rows = _TIME_LIMIT.run(tx, token=token)
     found: float | None = rows[0].time_limit if rows else 0.0
-    return found
+    return None if found == _ASKED else found
 
 
 def take_question(tx: Transaction, token: str) -> bool:
-    """Take it upon this worker to ask SLURM for the time limit; False if somebody else has."""
+    """Be the first to ask SLURM for the time limit; False if somebody else was."""
     taken = tx.connection.execute(
         update(submissions)
         .where(submissions.c.token == token, submissions.c.time_limit.is_(None))
-        .values(time_limit=0.0)
+        .values(time_limit=_ASKED)
     )
     return taken.rowcount == 1
 
@@ -98,11 +99,13 @@ def note_time_limit(tx: Transaction, token: str, seconds: float) -> None:
     """Write down what SLURM said; what is known stays."""
     tx.connection.execute(
         update(submissions)
-        .where(submissions.c.token == token, submissions.c.time_limit == 0.0)
+        .where(submissions.c.token == token, submissions.c.time_limit == _ASKED)
         .values(time_limit=seconds)
     )
 
 
+#: What stands for a time limit as long as SLURM has not answered.
+_ASKED: Final = -1.0
 _TIME_LIMIT = Statement(
     select(submissions.c.time_limit).where(submissions.c.token == bindparam("token"))
 )

@@ -308,7 +308,11 @@ submissions = Table(
     Column("created_at", Float, nullable=False),
     Column("error", Text),
     Column("options", Text, comment="sbatch's options, as a JSON list"),
-    Column("time_limit", Float, comment="seconds that an element has; NULL: not known yet"),
+    Column(
+        "time_limit",
+        Float,
+        comment="seconds that an element has; NULL: not known yet, below 0: SLURM was asked",
+    ),
     Column("max_submissions", Integer, comment="--until-done: so many in a row; NULL: it is not"),
     Column(
         "follows",

@@ -197,7 +197,7 @@ def test_one_worker_of_an_array_asks_for_its_time_limit(bench: Bench) -> None:
     with bench.store.transaction() as tx:
         assert intents.time_limit(tx, "t1") is None
         assert [intents.take_question(tx, "t1") for _ in range(2)] == [True, False]
-        assert intents.time_limit(tx, "t1") == 0.0
+        assert intents.time_limit(tx, "t1") is None
 
         intents.note_time_limit(tx, "t1", 3600.0)
         intents.note_time_limit(tx, "t1", 60.0)
