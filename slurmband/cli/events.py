@@ -10,7 +10,7 @@ import typer
 from slurmband.cli.common import DEFAULT_DB, DEFAULT_FORMAT, Db, Format, Json, open_store, show
 from slurmband.errors import UsageError
 from slurmband.observe import events as log
-from slurmband.store import queries
+from slurmband.store import listings
 from slurmband.store.database import Store
 
 
@@ -55,7 +55,7 @@ _COLUMNS = ("sequence", "time", "event", "task", "state", "worker", "attempt", "
 
 def _check(store: Store, tasks: list[str] | None) -> None:
     with store.read() as tx:
-        missing = [name for name in tasks or () if queries.task_row(tx, name) is None]
+        missing = [name for name in tasks or () if listings.task_row(tx, name) is None]
     if missing:
         raise UsageError(f"no task {missing[0]!r} here. `slurmband tasks` lists them.")
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from slurmband.store import growth, queries, questions
+from slurmband.store import growth, listings, queries, questions
 from slurmband.store.database import Transaction
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def survey(tx: Transaction) -> Survey:
         "sequence": queries.newest_event(tx),
         "tasks": {str(state): count for state, count in queries.counts(tx).items()},
         "workers": {str(status): count for status, count in queries.worker_counts(tx).items()},
-        "revision": queries.revision_row(tx),
-        "submissions": queries.submission_rows(tx),
+        "revision": listings.revision_row(tx),
+        "submissions": listings.submission_rows(tx),
         "unservable": queries.unservable(tx),
         "growing": grown is not None and grown.growing,
         "producer": grown.producer if grown else None,

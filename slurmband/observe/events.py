@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from slurmband.observe.times import iso
-from slurmband.store import queries
+from slurmband.store import listings
 from slurmband.store.database import Store
 
 #: Rows of one read while catching up.
@@ -29,7 +29,7 @@ def newest(
         ``sequence time event task state worker attempt detail``; times are ISO 8601, UTC.
     """
     with store.read() as tx:
-        rows = queries.event_rows(tx, newest=count, only=tasks)
+        rows = listings.event_rows(tx, newest=count, only=tasks)
     return [_event(row) for row in rows]
 
 
@@ -39,7 +39,7 @@ def since(
     """Yield the events after `sequence`, oldest first, as `newest` gives them."""
     while True:
         with store.read() as tx:
-            rows = queries.event_rows(tx, after=sequence, oldest=_AT_A_TIME, only=tasks)
+            rows = listings.event_rows(tx, after=sequence, oldest=_AT_A_TIME, only=tasks)
         yield from map(_event, rows)
         if len(rows) < _AT_A_TIME:
             return

@@ -11,7 +11,7 @@ from slurmband.observe import names
 from slurmband.observe.maps import Row, log_of, patterns_of
 from slurmband.observe.names import Named
 from slurmband.observe.stretches import Records, Stretch
-from slurmband.store import queries
+from slurmband.store import listings
 from slurmband.store.database import Store, Transaction
 
 #: How an attempt ended that was begun for certain, whatever became of its worker's journal.
@@ -47,10 +47,10 @@ def find(
     """
     with store.read() as tx:
         named = names.find(tx, words) or Named()
-        patterns = patterns_of(queries.submission_rows(tx))
-        records = Records(store.layout.journals, queries.place_rows(tx), patterns)
+        patterns = patterns_of(listings.submission_rows(tx))
+        records = Records(store.layout.journals, listings.place_rows(tx), patterns)
         tasks = [
-            (_task_row(tx, task), queries.attempt_rows(tx, task)) for task in sorted(named.tasks)
+            (_task_row(tx, task), listings.attempt_rows(tx, task)) for task in sorted(named.tasks)
         ]
         empty = _elements_without_worker(tx, named, records.places)
     if attempt is not None and (named.places or named.jobs):
@@ -66,7 +66,7 @@ def find(
 
 
 def _task_row(tx: Transaction, task: str) -> Row:
-    row = queries.task_row(tx, task)
+    row = listings.task_row(tx, task)
     assert row is not None
     return row
 
@@ -76,7 +76,7 @@ def _elements_without_worker(tx: Transaction, named: Named, places: Sequence[Row
     seen = {(row["array_job_id"], row["array_task_id"]) for row in places}
     return [
         row
-        for row in queries.element_rows(tx)
+        for row in listings.element_rows(tx)
         if (row["array_job_id"], row["array_task_id"]) not in seen
         and any(job.names(row) for job in named.jobs)
     ]

@@ -9,7 +9,7 @@ from slurmband.observe import names
 from slurmband.observe.names import Named
 from slurmband.observe.times import iso
 from slurmband.slurm.local_array import element_log
-from slurmband.store import queries
+from slurmband.store import listings
 from slurmband.store.database import Store, Transaction
 
 Row = dict[str, Any]
@@ -45,9 +45,9 @@ def tasks(
         raise UsageError(f"no state {sorted(unknown)[0]!r}: it is one of {', '.join(TaskState)}.")
     with store.read() as tx:
         named = names.find(tx, only)
-        rows = queries.task_rows(tx, states=states)
-        causes = queries.blocking_tasks(tx)
-        submissions = queries.submission_rows(tx)
+        rows = listings.task_rows(tx, states=states)
+        causes = listings.blocking_tasks(tx)
+        submissions = listings.submission_rows(tx)
     patterns = patterns_of(submissions)
     return [
         _task(row, causes, patterns)
@@ -87,8 +87,8 @@ def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
     """
     with store.read() as tx:
         named = names.find(tx, only)
-        rows = queries.worker_rows(tx)
-        submissions = queries.submission_rows(tx)
+        rows = listings.worker_rows(tx)
+        submissions = listings.submission_rows(tx)
     patterns = patterns_of(submissions)
     return [
         {
@@ -130,11 +130,11 @@ def jobs(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
 
 def _places(tx: Transaction, named: Named | None) -> list[Row]:
     """List elements, other jobs, and workers in no job at all."""
-    patterns = patterns_of(queries.submission_rows(tx))
+    patterns = patterns_of(listings.submission_rows(tx))
     found: dict[object, Row] = {}
-    for row in queries.element_rows(tx):
+    for row in listings.element_rows(tx):
         found[row["array_job_id"], row["array_task_id"]] = {**row, "here": []}
-    for row in queries.worker_rows(tx):
+    for row in listings.worker_rows(tx):
         key: object = (row["array_job_id"], row["array_task_id"])
         if key == (None, None):
             key = row["worker"] if row["job"] is None else row["job"]
@@ -194,8 +194,8 @@ def where(store: Store, name: str) -> list[Row]:
         named = names.find(tx, [name])
         if named is None or not named.tasks:
             return _places(tx, named)
-        rows = queries.attempt_rows(tx, name)
-        submissions = queries.submission_rows(tx)
+        rows = listings.attempt_rows(tx, name)
+        submissions = listings.submission_rows(tx)
     patterns = patterns_of(submissions)
     return [
         {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from slurmband.errors import UsageError
 from slurmband.slurm.ids import JobId, parse_id
-from slurmband.store import queries
+from slurmband.store import listings, queries
 from slurmband.store.database import Transaction
 
 
@@ -51,7 +51,7 @@ def find(tx: Transaction, words: Sequence[str]) -> Named | None:
         return None
     named = Named()
     for word in words:
-        if queries.task_row(tx, word) is not None:
+        if listings.task_row(tx, word) is not None:
             named.tasks.add(word)
             named.tried_by.update(queries.workers_at(tx, word))
         elif not _add_place(tx, word, named):
@@ -64,12 +64,12 @@ def find(tx: Transaction, words: Sequence[str]) -> Named | None:
 
 
 def _add_place(tx: Transaction, word: str, named: Named) -> bool:
-    rows = queries.place_rows(tx)
+    rows = listings.place_rows(tx)
     found = {row["key"] for row in rows if word in (row["worker"], row["node"])}
     job = parse_id(word)
     if job is not None and not job.is_life and not (found and job.suffix):
         found.update(row["key"] for row in rows if job.names(row))
-        if found or any(map(job.names, queries.element_rows(tx))):
+        if found or any(map(job.names, listings.element_rows(tx))):
             named.jobs.append(job)
             named.places.update(found)
             return True

@@ -10,7 +10,7 @@ from slurmband.errors import UsageError
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.environment import TEMPLATE, WORKERS_PER_ELEMENT
 from slurmband.slurm.script import exports
-from slurmband.store import queries
+from slurmband.store import listings, queries
 from slurmband.store.database import Store
 
 #: Options of an earlier submission that the next one has of its own.
@@ -50,7 +50,7 @@ def needed(store: Store) -> list[Need]:
     """
     with store.read() as tx:
         left = queries.left_for_nobody(tx)
-        rows = [row for row in queries.submission_rows(tx) if row["status"] == "queued"]
+        rows = [row for row in listings.submission_rows(tx) if row["status"] == "queued"]
     if not left:
         return []
     if not rows:

@@ -76,7 +76,7 @@ class Records:
     journals : Path
         The folder.
     places : sequence of dict
-        As `slurmband.store.queries.place_rows` gives them.
+        As `slurmband.store.listings.place_rows` gives them.
     patterns : mapping of int to str or None
         Array job id -> pattern of its elements' logs.
     """
@@ -96,7 +96,7 @@ class Records:
         ----------
         task : str
         attempt : dict
-            One of `slurmband.store.queries.attempt_rows`.
+            One of `slurmband.store.listings.attempt_rows`.
         told : Told or None
         """
         worker = attempt["worker"]

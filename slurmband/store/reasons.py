@@ -18,7 +18,7 @@ from slurmband.domain.budgets import BUDGETS, COUNTERS
 from slurmband.domain.facts import AttemptFacts, TaskFacts, Typical
 from slurmband.domain.states import CLAIMABLE, TaskState
 from slurmband.domain.workers import WorkerStatus
-from slurmband.store import growth, queries
+from slurmband.store import growth, listings, queries
 from slurmband.store.database import Transaction
 from slurmband.store.endings import blockers, failures
 from slurmband.store.schema import (
@@ -67,7 +67,7 @@ def task(tx: Transaction, name: str) -> TaskFacts | None:
         ahead=_ahead(tx, row),
         charged={charge: row[name] for charge, name in COUNTERS.items()},
         budgets={charge: row[name] for charge, name in BUDGETS.items()},
-        attempts=tuple(_attempt(found) for found in queries.attempt_rows(tx, name)),
+        attempts=tuple(_attempt(found) for found in listings.attempt_rows(tx, name)),
         blocks=_blocked_below(tx, row["key"]),
     )
 
@@ -228,7 +228,7 @@ def _arrays(tx: Transaction) -> tuple[ArrayFacts, ...]:
         .group_by(elements.c.submission)
     )
     joined = {row.submission: row for row in found}
-    return tuple(_array(row, joined.get(row["id"])) for row in queries.submission_rows(tx))
+    return tuple(_array(row, joined.get(row["id"])) for row in listings.submission_rows(tx))
 
 
 def _array(row: dict[str, Any], joined: Any) -> ArrayFacts:

@@ -32,6 +32,7 @@ from slurmband.store import (
     growth,
     intents,
     interventions,
+    listings,
     queries,
     registration,
     stopping,
@@ -107,7 +108,7 @@ class Submitter:
     def look_up_lost(self, request: Request) -> list[Queued]:
         """Settle earlier submissions whose reply is missing; return those found for this command."""
         with self.store.read() as tx:
-            rows = queries.submission_rows(tx)
+            rows = listings.submission_rows(tx)
         found = []
         for row in rows:
             if row["status"] not in ("intended", "unknown") or row["cluster"] != request.cluster:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from slurmband.domain.attempts import Ending
-from slurmband.store import interventions, queries, transitions
+from slurmband.store import interventions, listings, queries, transitions
 from slurmband.store.database import Store
 from tests.store.builders import COMPLETED, FAILED, KILLED, Bench, finish, task
 
@@ -162,7 +162,7 @@ def test_why_a_task_is_blocked_names_what_failed_itself_first(bench: Bench) -> N
     end_badly(bench, "bake")
 
     with bench.store.read() as tx:
-        found = queries.blocking_tasks(tx)
+        found = listings.blocking_tasks(tx)
 
     assert found == {"slice": ("bake", "failed"), "eat": ("bake", "failed")}
 
@@ -173,7 +173,7 @@ def test_what_was_dropped_below_a_failure_is_not_blocked(bench: Bench) -> None:
     bench.submit(task("bake"))
 
     with bench.store.read() as tx:
-        assert queries.blocking_tasks(tx) == {}
+        assert listings.blocking_tasks(tx) == {}
 
 
 def test_a_task_far_below_is_told_what_is_right_above_it(bench: Bench) -> None:
@@ -181,7 +181,7 @@ def test_a_task_far_below_is_told_what_is_right_above_it(bench: Bench) -> None:
     end_badly(bench, "bake")
 
     with bench.store.read() as tx:
-        found = queries.blocking_tasks(tx)
+        found = listings.blocking_tasks(tx)
 
     assert found["eat"] == ("slice", "blocked")
 

@@ -6,7 +6,7 @@ import pytest
 
 from slurmband.domain.attempts import Reason
 from slurmband.domain.states import TaskState
-from slurmband.store import queries
+from slurmband.store import listings, queries
 from tests.store.builders import FAILED, KILLED, RELEASED, Bench, Row, task
 
 pytestmark = pytest.mark.unit
@@ -138,8 +138,8 @@ def test_a_listing_shows_the_newest_attempt_of_each_task(bench: Bench) -> None:
     bench.claim(bob)
 
     with bench.store.read() as tx:
-        shown = [(row["id"], row["worker"], row["outcome"]) for row in queries.task_rows(tx)]
-        running = [row["id"] for row in queries.task_rows(tx, states=["running"])]
+        shown = [(row["id"], row["worker"], row["outcome"]) for row in listings.task_rows(tx)]
+        running = [row["id"] for row in listings.task_rows(tx, states=["running"])]
 
     assert shown == [("bake", "bob", None), ("boil", None, None)]
     assert running == ["bake"]
@@ -153,9 +153,9 @@ def test_every_attempt_of_one_task_is_listed_oldest_first(bench: Bench) -> None:
     bench.claim(bench.worker("bob"))
 
     with bench.store.read() as tx:
-        rows = queries.attempt_rows(tx, "bake")
-        own = queries.task_row(tx, "bake")
-        nobody = queries.task_row(tx, "cake")
+        rows = listings.attempt_rows(tx, "bake")
+        own = listings.task_row(tx, "bake")
+        nobody = listings.task_row(tx, "cake")
 
     shown = [(row["attempt"], row["outcome"], row["worker"]) for row in rows]
     assert shown == [(1, "failed", "alice"), (2, None, "bob")]

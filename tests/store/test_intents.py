@@ -3,7 +3,7 @@
 import pytest
 
 from slurmband.errors import RaceLost
-from slurmband.store import intents, queries
+from slurmband.store import intents, listings, queries
 from tests.store.builders import Bench, element, task
 
 pytestmark = pytest.mark.unit
@@ -47,7 +47,7 @@ def test_an_intent_is_written_before_anything_is_queued(bench: Bench) -> None:
 
     assert bench.rows(WRITTEN) == [("intended", None, None)]
     with bench.store.read() as tx:
-        (row,) = queries.submission_rows(tx)
+        (row,) = listings.submission_rows(tx)
         assert row["command"] == ["slurmband", "submit"]
         assert queries.queued_arrays(tx) == []
         assert intents.count(tx) == 1
@@ -185,7 +185,7 @@ def test_a_listing_shows_elements_that_no_worker_has_shown_up_in(bench: Bench) -
     bench.arrive(element(submission="t1"))
 
     with bench.store.read() as tx:
-        listed = queries.element_rows(tx)
+        listed = listings.element_rows(tx)
 
     shown = [(row["array_job_id"], row["array_task_id"], row["job_id"]) for row in listed]
     assert shown == [(36, 0, None), (36, 1, 37)]

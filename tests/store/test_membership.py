@@ -18,7 +18,7 @@ from slurmband.errors import (
 )
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.journal import Journal
-from slurmband.store import membership, queries
+from slurmband.store import listings, membership, queries
 from tests.store.builders import COMPLETED, ELSEWHERE, FAILED, Bench, element, never, task
 
 pytestmark = pytest.mark.unit
@@ -384,7 +384,7 @@ def test_a_listing_shows_what_each_worker_holds_and_completed(graph: Bench) -> N
     graph.close(graph.claim(bob), FAILED)
 
     with graph.store.read() as tx:
-        listed = queries.worker_rows(tx)
+        listed = listings.worker_rows(tx)
 
     shown = [(row["worker"], row["tasks"], row["completed"], row["labels"]) for row in listed]
     assert shown == [("alice", ["boil"], 1, []), ("bob", [], 0, ["oven"])]

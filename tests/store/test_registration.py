@@ -5,7 +5,7 @@ import pytest
 from slurmband.domain.attempts import Ending
 from slurmband.domain.budgets import NAMES
 from slurmband.errors import GraphChanged
-from slurmband.store import queries, registration
+from slurmband.store import listings, registration
 from slurmband.store.registration import Registered
 from tests.store.builders import FAILED, KILLED, RELEASED, Bench, finish, names, task
 
@@ -29,7 +29,7 @@ def test_the_first_registration_writes_tasks_edges_and_the_revision(bench: Bench
 def test_before_the_first_registration_there_is_no_revision(bench: Bench) -> None:
     with bench.store.read() as tx:
         assert registration.current(tx) is None
-        assert queries.revision_row(tx) is None
+        assert listings.revision_row(tx) is None
 
 
 def test_the_same_graph_again_writes_nothing(bench: Bench) -> None:
@@ -106,7 +106,7 @@ def test_a_worker_of_the_old_revision_is_refused_after_a_new_one(bench: Bench) -
         bench.register(task("bake"))
     assert bench.register(task("bake"), task("boil")) == Registered(2)
     with bench.store.read() as tx:
-        newest = queries.revision_row(tx)
+        newest = listings.revision_row(tx)
     assert newest is not None
     assert (newest["number"], newest["total_tasks"]) == (2, 2)
 
