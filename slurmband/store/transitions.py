@@ -30,7 +30,7 @@ from slurmband.domain.attempts import (
     event_after,
     judged,
 )
-from slurmband.domain.budgets import BUDGETS, COUNTERS, NAMES, Charge
+from slurmband.domain.budgets import BUDGETS, COUNTERS, NAMES, RULES, Charge
 from slurmband.domain.labels import raised
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
@@ -175,7 +175,7 @@ def require_more(tx: Transaction, task: Row, charge: Charge | None, worker: int)
 
     Where nobody knows how much the worker had, the task stays as it is.
     """
-    rule = getattr(task, _RULES[charge]) if charge in _RULES else None
+    rule = getattr(task, RULES[charge]) if charge is not None and charge in RULES else None
     if rule is None:
         return
     now = _REQUIREMENTS.value(tx, task=task.key)
@@ -265,11 +265,6 @@ _STILL_OPEN = Statement(
         attempts.c.id.in_(KEYS), attempts.c.outcome.is_(None)
     )
 )
-#: What a task is to require after it was charged for one of these.
-_RULES: Final[Mapping[Charge | None, str]] = {
-    Charge.OUT_OF_MEMORY: "on_oom",
-    Charge.TIME_LIMIT: "on_time_limit",
-}
 _REQUIREMENTS = Statement(select(tasks.c.requirements).where(tasks.c.key == bindparam("task")))
 _LABELS = Statement(select(workers.c.labels).where(workers.c.key == bindparam("worker")))
 _REQUIRE = Statement(
