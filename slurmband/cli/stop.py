@@ -24,12 +24,14 @@ def stop(
 ) -> None:
     """Let workers leave after the task in hand; all of them, or those of some elements.
 
+    A task's name stands for the worker that is in it now.
     Without a name it holds for elements that have not started yet, too, and for arrays that continue
     themselves, until the next `slurmband submit`.
     """
     store = open_store(db)
     how = Stop.NOW if now else Stop.DRAIN
-    names = [r["worker"] for r in maps.workers(store, only=only or []) if r["state"] == "alive"]
+    rows = maps.workers(store, only=only or [], in_it=True)
+    names = [row["worker"] for row in rows if row["state"] == "alive"]
     with telling(store) as tx:
         asked = stopping.stop(tx, names, how)
         if not only:

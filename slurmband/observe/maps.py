@@ -76,8 +76,16 @@ def _task(row: Row, causes: dict[str, tuple[str, str]], patterns: dict[int, str 
     }
 
 
-def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
+def workers(store: Store, *, only: Sequence[str] = (), in_it: bool = False) -> list[Row]:
     """List incarnations, oldest first; of a task in `only`, those that had an attempt at it.
+
+    Parameters
+    ----------
+    store : Store
+    only : sequence of str
+        Names, as `slurmband.observe.names` knows them; none: all.
+    in_it : bool, default False
+        Of a task, only those that hold it now.
 
     Returns
     -------
@@ -109,7 +117,9 @@ def workers(store: Store, *, only: Sequence[str] = ()) -> list[Row]:
             "log": log_of(row, patterns),
         }
         for row in rows
-        if named is None or row["key"] in named.workers
+        if named is None
+        or row["key"] in named.places
+        or (named.tasks.intersection(row["tasks"]) if in_it else row["key"] in named.tried_by)
     ]
 
 

@@ -148,3 +148,14 @@ def test_a_task_that_is_called_like_a_job_is_the_task(bench: Bench) -> None:
 
     assert [row["id"] for row in maps.tasks(bench.store, only=["36"])] == ["36"]
     assert maps.workers(bench.store, only=["36"]) == []
+
+
+def test_of_a_task_only_who_is_in_it_is_stopped(bench: Bench) -> None:
+    def meant(*words: str) -> set[str]:
+        return {row["worker"] for row in maps.workers(bench.store, only=words, in_it=True)}
+
+    (holder,) = (r["worker"] for r in maps.workers(bench.store) if r["tasks"] == ["serve"])
+
+    assert meant("bake") == set()
+    assert meant("bake", "serve") == {holder}
+    assert meant("36_1", "bake") == FIRST | AGAIN
