@@ -38,7 +38,7 @@ def test_the_kernels_count_is_found(tmp_path: Path, mine: str, counter: str, tex
     assert oom_kills(proc=tmp_path, groups=groups) == 3
 
 
-@pytest.mark.parametrize("mine", [FIRST, SECOND])
+@pytest.mark.parametrize("mine", [FIRST, SECOND, "", "1:name=systemd:/\n", "no cgroups here\n"])
 def test_where_nobody_counts_nobody_was_killed(tmp_path: Path, mine: str) -> None:
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "cgroup").write_text(mine)
