@@ -29,8 +29,18 @@ def seed() -> int:
 def assert_well(verdict: Verdict) -> None:
     for act in verdict.acts:
         print(act)
+    if verdict.wrong:
+        show_where_all_stand(Path(verdict.folder))
     assert verdict.wrong == [], f"seed {verdict.plan.seed}, files in {verdict.folder}"
     assert verdict.attempts["completed ()"] == verdict.plan.tasks
+
+
+def show_where_all_stand(band: Path) -> None:
+    """Print what was written down of a stuck band, before all of it is removed."""
+    for file in sorted(band.parent.parent.glob(f"{band.name}-node*")):
+        print(f"--- {file.name}\n{file.read_text()}")
+    for log in sorted((band / "logs").glob("*.log")):
+        print(f"--- {log.name}", *log.read_text().splitlines()[-40:], sep="\n")
 
 
 @pytest.mark.cluster
