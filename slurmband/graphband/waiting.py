@@ -103,8 +103,11 @@ class Lookout:
 
     def _keep_looking(self, over: threading.Event) -> None:
         while not over.wait(min(self._interval / 4, LAST_LOOK)):
-            self._at_each_look()
-            self.reap_if_due()
+            try:
+                self._at_each_look()
+                self.reap_if_due()
+            except Exception:  # the thread's edge: it is needed for as long as the worker lives
+                log.exception("could not look around this time")
 
     def remember(self) -> None:
         """Take what the notice says now as known; call it before asking the database."""

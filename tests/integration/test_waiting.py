@@ -1,6 +1,7 @@
 """Who waits comes when it is called, and asks now and then even if it is not."""
 
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,35 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made = Store(tmp_path / "slurmband.sqlite", mode="local", create=True)
     yield made
     made.close()
+
+
+def test_a_look_that_fails_is_not_the_last_one(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[int] = []
+    again = threading.Event()
+
+    def look() -> None:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            raise RuntimeError("no such luck")
+        again.set()
+
+    lookout = Lookout(
+        store,
+        interval=0.1,
+        timeout=60.0,
+        backup_interval=0,
+        ask_slurm=lambda _elements: {},
+        clock=HandClock(),
+        at_each_look=look,
+    )
+
+    lookout.begin(1)
+
+    assert again.wait(120)
+    lookout.end()
+    assert "no such luck" in caplog.text
 
 
 def waited(store: Store, share: float | None, monkeypatch: pytest.MonkeyPatch) -> float:
