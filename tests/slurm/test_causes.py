@@ -32,7 +32,7 @@ def run(task):
     eaten = []
     while not Path("stop").exists():
         if task.id == "program" and Path("eat").exists():
-            eat = "eaten = []\nwhile True: eaten.append(bytearray(10_000_000))"
+            eat = "import itertools; [bytearray(10_000_000) for _ in itertools.count()]"
             subprocess.run([sys.executable, "-c", eat], check=True)
         if task.id == "memory" and Path("eat").exists():
             eaten.append(bytearray(10_000_000))
