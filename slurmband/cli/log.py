@@ -9,7 +9,7 @@ class Line(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-        self._second, self._time = 0, ""
+        self._second, self._time = -1, ""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's
         """Return when a record was made."""
