@@ -313,13 +313,13 @@ class Life:
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
         """Report what ended, release what is held, and end this incarnation."""
-        found = Round()
+        found, left = Round(), False
         try:
             if reports:
                 found = self.round(reports, wish=NOTHING)
             with telling(self._store) as tx:
                 membership.leave(tx, self.worker, reason, now=self._clock.now())
-            Beats(self._store.layout.beats).end(self.worker.key)
+            left = True
             log.info("worker=%s left: %s", self.worker.name, reason)
         except WorkerLost as lost:
             found.refused.extend(held for held, _ in reports)
@@ -328,6 +328,8 @@ class Life:
             log.warning("worker=%s left, perhaps unrecorded: %s", self.worker.name, fault)
         finally:
             self.abandon()
+        if left:  # not before: the guardian keeps it open, and NFS would give it another name
+            Beats(self._store.layout.beats).end(self.worker.key)
         return found
 
     def abandon(self) -> None:

@@ -55,6 +55,9 @@ def main(argument: str) -> int:
         return 0  # it died before we could look
 
     beat, next_beat, deadline = 0, time.monotonic(), None
+    with contextlib.suppress(OSError):
+        # Kept open, so that no CLOSE overtakes an OPEN by others of this node: see liveness/notice.py.
+        os.open(settings["beat"], os.O_RDWR)
     overdue: list[str] = []
     heard = {0, signals_in}
     words = Words()

@@ -2,12 +2,17 @@
 
 It exists from the start and is rewritten in place: on NFS a change is seen at the next open, while a
 new name may stay unseen for half a minute.
+
+Who looks again and again also keeps it open. Where processes of one node open and close a file that
+nobody keeps open, a CLOSE may overtake an OPEN at the file server; the node's NFSv4.1 client then holds
+that OPEN back until 5 s pass in which nobody else opens the file, and among many who look they never do.
 """
 
 import logging
 import os
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from slurmband.liveness.snapshot import publish, survey
@@ -27,6 +32,7 @@ class Notice:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._kept_open = False
 
     def ring(self, sequence: int, share: float = 1.0) -> None:
         """Tell of the newest event.
@@ -47,7 +53,7 @@ class Notice:
 
     def write(self, words: str) -> None:
         """Change the file to `words`, which are always as many."""
-        descriptor = os.open(self._file, os.O_WRONLY)
+        descriptor = self._open(os.O_WRONLY)
         try:
             os.pwrite(descriptor, words.encode(), 0)
         finally:
@@ -59,13 +65,21 @@ class Notice:
         Where it cannot be read it says nothing, every time.
         """
         try:
-            descriptor = os.open(self._file, os.O_RDONLY)
+            descriptor = self._open(os.O_RDONLY)
             try:
                 return os.read(descriptor, 64)
             finally:
                 os.close(descriptor)
         except OSError:
             return b""
+
+    def _open(self, flags: int) -> int:
+        """Open the file anew, which goes to the file server; and keep it open beside."""
+        if not self._kept_open:
+            with suppress(OSError):  # whoever may not write looks without
+                weakref.finalize(self, os.close, os.open(self._file, os.O_RDWR))
+                self._kept_open = True
+        return os.open(self._file, flags)
 
 
 def sequence_in(words: bytes | str) -> int:
