@@ -88,6 +88,8 @@ class Life:
         self.snapshots = Snapshots(store.layout.snapshot, clock.monotonic)
         self.pid = os.getpid()
         self._doubts = 0
+        #: When the database or the journal was last found to be of no use, by our own clock.
+        self.paused_at = float("-inf")
         self._number = self._heard = 0
         statements.prepare()
         self.worker = self._join(element)
@@ -309,6 +311,7 @@ class Life:
             seconds = min(seconds, random.uniform(0.1, 1.0) * 2**self._doubts)
             self._doubts += 1
         log.warning("trying again in %.1f s: %s", seconds, fault)
+        self.paused_at = self._clock.monotonic()
         self._clock.sleep(seconds)
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:

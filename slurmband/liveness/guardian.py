@@ -7,9 +7,9 @@ file, never imported by the worker.
 It rewrites the beat file while the worker lives and is not stopped, says so on its standard output
 ("b", or "l" when the file is gone because the worker was judged lost), and ends with the worker. On
 its standard input come the numbers of the signals that reach the worker, written there by the
-interpreter's own C handler, and how long the present attempt may take. After a SIGTERM, to either of
-them, and after an attempt's time is over, the worker has some seconds to do its part; then the guardian
-releases its claims and kills it.
+interpreter's own C handler, how long the present attempt may take, and whether to beat: a worker that is
+held up lets others go on without it. After a SIGTERM, to either of them, and after an attempt's time is
+over, the worker has some seconds to do its part; then the guardian releases its claims and kills it.
 """
 
 import contextlib
@@ -28,6 +28,8 @@ RELEASE_TAKES = 20.0
 #: number, seconds, and the attempt.
 LIMIT = struct.Struct("=Bdq")
 LIMIT_MARK = 0xFF
+#: No signals' numbers either: the worker asks not to be beaten for, until it says so.
+SILENT_MARK, BEATING_MARK = 0xFE, 0xFD
 
 
 def main(argument: str) -> int:
@@ -65,7 +67,7 @@ def main(argument: str) -> int:
         now = time.monotonic()
         if now >= next_beat:
             next_beat = now + settings["interval"]
-            if not is_stopped(settings["worker"]):
+            if not (words.silent or is_stopped(settings["worker"])):
                 beat += 1
                 try:
                     write_beat(settings["beat"], beat)
@@ -110,13 +112,18 @@ class Words:
         self._rest = b""
         self.until = float("inf")
         self.attempt = 0
+        #: Whether not to beat.
+        self.silent = False
 
     def hear(self, read: bytes) -> list[int]:
         """Return the numbers of signals among what was read; keep what is not whole yet."""
         numbers = []
         self._rest += read
         while self._rest:
-            if self._rest[0] != LIMIT_MARK:
+            if self._rest[0] in (SILENT_MARK, BEATING_MARK):
+                self.silent = self._rest[0] == SILENT_MARK
+                self._rest = self._rest[1:]
+            elif self._rest[0] != LIMIT_MARK:
                 numbers.append(self._rest[0])
                 self._rest = self._rest[1:]
             elif len(self._rest) >= LIMIT.size:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 #: What the guardian hears beside the numbers of signals: a mark, seconds, and an attempt.
 _LIMIT: Final = struct.Struct("=Bdq")
 _LIMIT_MARK: Final = 0xFF
+_SILENT, _BEATING = bytes([0xFE]), bytes([0xFD])
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
 
 
@@ -65,6 +66,7 @@ class Heartbeat:
         )
         self._last = monotonic()
         self._lost = False
+        self._silent = False
         #: Called at each beat that is heard, in a thread of its own.
         self.on_beat: Callable[[], object] = lambda: None
         self._closing = False
@@ -95,8 +97,7 @@ class Heartbeat:
 
     def forward(self, number: int) -> None:
         """Let the guardian know of a signal that reached this process."""
-        with contextlib.suppress(OSError):
-            os.write(self._signals_out, bytes([number]))
+        self._say(bytes([number]))
 
     def limit(self, seconds: float | None, attempt: int = 0) -> None:
         """Let the guardian end this process if an attempt takes longer than that; None: no more.
@@ -108,10 +109,22 @@ class Heartbeat:
 
     def _say_limit(self) -> None:
         until, attempt = self._until or (float("inf"), 0)
+        self._say(_LIMIT.pack(_LIMIT_MARK, until - self._monotonic(), attempt))
+
+    def hold_back(self) -> None:
+        """Let the beats stop: this worker is held up, and others are to go on without it."""
+        self._silent = True
+        self._say(_SILENT)
+
+    def go_on(self) -> None:
+        """Let the beats go on, if they were held back."""
+        if self._silent:
+            self._silent = False
+            self._say(_BEATING)
+
+    def _say(self, words: bytes) -> None:
         with contextlib.suppress(OSError):
-            os.write(
-                self._signals_out, _LIMIT.pack(_LIMIT_MARK, until - self._monotonic(), attempt)
-            )
+            os.write(self._signals_out, words)
 
     def hear_signals(self) -> None:
         """Have the interpreter's C handler forward signals, however busy Python is.
@@ -163,6 +176,8 @@ class Heartbeat:
             self._guardian = self._start()
             if self._until is not None:
                 self._say_limit()
+            if self._silent:
+                self.hold_back()
             if self._closing:  # it was asked to end while this one began
                 self._guardian.kill()
 

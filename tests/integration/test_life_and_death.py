@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,23 @@ def run(task):
     with open("done", "a") as done:
         done.write(f"{task.attempt}\\n")
 """
+
+
+#: The same, and once more.
+TWO = HOLDING.replace(
+    'yield Task("only")', 'yield from (Task("only"), Task("next", dependencies=["only"]))'
+)
+
+
+def quick_heartbeat(folder: Path) -> Heartbeat:
+    return Heartbeat(
+        folder / "beat",
+        interval=0.02,
+        timeout=60.0,
+        release=["true"],
+        release_after=1e6,
+        monotonic=time.monotonic,
+    )
 
 
 def beat_of(band: Band, worker: int = 1) -> str:
@@ -145,16 +163,76 @@ def test_a_guardian_dies_with_its_worker(band: Band) -> None:
     wait_for(lambda: not Path(f"/proc/{guardian}").exists(), what="the guardian ended")
 
 
+@contextlib.contextmanager
+def held_up(band: Band) -> Iterator[None]:
+    """Have a worker be held up when it is about to report, by a file that does not answer."""
+    begin(band, SLURMBAND_HEARTBEAT_TIMEOUT="1")
+    notice, kept = band.folder / "slurmband.sqlite.d" / "notice", band.folder / "kept"
+    notice.rename(kept)
+    os.mkfifo(notice)  # to open or read it takes until somebody writes
+    (band.folder / "go").touch()
+    wait_for(lambda: "has been held up" in band.log(), what="it is held up")
+    yield
+    with notice.open("r+b", buffering=0) as pipe:
+        kept.replace(notice)
+        pipe.write(b"go on".ljust(1000))
+        wait_for(lambda: "next" in band.log(), what="it goes on")
+
+
+def test_others_go_on_without_a_worker_that_is_held_up(band: Band) -> None:
+    band.write("holding.py", TWO)
+    judged: list[dict[str, object]] = [{}]
+
+    with held_up(band):
+        while judged[0].get("reason") is None:
+            judged = band.json("reap-dead") or judged
+        assert judged[0]["reason"] == "silent"
+        assert band.tasks()["only"]["state"] == "completed"  # as its journal says
+
+    assert band.started[0].wait(120) == 0
+    assert (band.folder / "done").read_text() == 2 * "1\n"
+    assert "going on as a new incarnation" in band.log()
+
+
+def test_a_worker_that_was_held_up_beats_again(band: Band) -> None:
+    band.write("holding.py", TWO)
+
+    with held_up(band):
+        (band.folder / "go").unlink()
+        silent = beat_of(band)
+
+    wait_for(lambda: beat_of(band) != silent, what="another beat")
+    (band.folder / "go").touch()
+    assert band.started[0].wait(120) == 0
+    assert "incarnation" not in band.log()
+
+
+def test_a_guardian_that_begins_in_silence_is_silent(tmp_path: Path) -> None:
+    file = tmp_path / "beat"
+    file.touch()
+    heartbeat = quick_heartbeat(tmp_path)
+
+    def stands_still() -> bool:
+        before = file.read_text()
+        time.sleep(0.5)
+        return file.read_text() == before
+
+    wait_for(lambda: file.read_text() != "", what="a beat")
+    heartbeat.hold_back()
+    wait_for(stands_still, what="it is silent")
+    first, silent = heartbeat.guardian_pid, file.read_text()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: heartbeat.guardian_pid != first, what="another guardian")
+    wait_for(stands_still, what="this one is silent, too")
+    heartbeat.go_on()
+
+    wait_for(lambda: file.read_text() != silent, what="a beat")
+    heartbeat.stop()
+
+
 def test_a_guardian_that_begins_while_its_worker_leaves_is_ended(tmp_path: Path) -> None:
     (tmp_path / "beat").touch()
-    heartbeat = Heartbeat(
-        tmp_path / "beat",
-        interval=0.02,
-        timeout=60.0,
-        release=["true"],
-        release_after=1e6,
-        monotonic=time.monotonic,
-    )
+    heartbeat = quick_heartbeat(tmp_path)
     first, start = heartbeat.guardian_pid, heartbeat._start
     begins, leaving = threading.Event(), threading.Event()
 
