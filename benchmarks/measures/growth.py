@@ -16,6 +16,8 @@ from benchmarks.runners import slurmband
 #: Each task completes after so many failures.
 FAILURES: Final = 3
 CURVE: Final = "size of the database"
+#: History rows of each task that are left: its last claim, and how that ended.
+KEEP: Final = 3
 #: Points of the curve that are kept.
 POINTS: Final = 20
 
@@ -46,7 +48,7 @@ def measure(how: How) -> list[Figure]:
         if counts["completed"] != counts["total"]:
             raise crew.CrewBroken(f"not all tasks completed: {counts}")
         done = _size(file)
-        here.run([*slurmband.COMMAND, "prune"], folder, given)
+        here.run([*slurmband.COMMAND, "prune", "--keep-latest", str(KEEP)], folder, given)
         pruned = _size(file)
     every = max(1, len(points) // POINTS)
     curve = [
@@ -66,7 +68,7 @@ def measure(how: How) -> list[Figure]:
         *largest,
         Figure(what=f"done: {what}", value=done / 1e6, unit="MB", better="less"),
         Figure(
-            what=f"pruned: {what}",
+            what=f"pruned (--keep-latest {KEEP}): {what}",
             value=pruned / 1e6,
             unit="MB",
             better="less",

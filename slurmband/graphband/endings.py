@@ -39,7 +39,7 @@ def failure(error: BaseException) -> Ending:
         return error.ending
     lines = traceback.format_exception_only(error)
     reason = lines[-1].strip() if lines else type(error).__name__
-    return Ending(Outcome.FAILED, reason, _traceback(error))
+    return Ending(Outcome.FAILED, _storable(reason), _traceback(error))
 
 
 def _traceback(error: BaseException) -> str:
@@ -47,7 +47,13 @@ def _traceback(error: BaseException) -> str:
     place = error.__traceback__
     while place is not None and place.tb_frame.f_code.co_filename.startswith(_OURS):
         place = place.tb_next
-    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
+    lines = traceback.format_exception(type(error), error, place or error.__traceback__)
+    return _storable("".join(lines))
+
+
+def _storable(text: str) -> str:
+    """Write out what is no UTF-8, such as bytes of a file's name: a database takes none of it."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 #: What calls the user's code lies in this folder.

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from slurmband.domain.states import ENDED_BADLY, TaskState
+from slurmband.store import error_texts
 from slurmband.store.database import Transaction
 from slurmband.store.schema import (
     attempts,
@@ -42,7 +43,7 @@ def task_rows(tx: Transaction, *, states: Collection[str] | None = None) -> list
             attempts.c.ended_at.label("ended"),
             attempts.c.reason,
             attempts.c.outcome,
-            attempts.c.error,
+            error_texts.OF_ATTEMPT.label("error"),
             workers.c.log,
         )
         .join_from(tasks, newest, newest.c.task == tasks.c.key, isouter=True)
@@ -85,7 +86,7 @@ def attempt_rows(tx: Transaction, task: str) -> list[dict[str, Any]]:
             attempts.c.number.label("attempt"),
             attempts.c.outcome,
             attempts.c.reason,
-            attempts.c.error,
+            error_texts.OF_ATTEMPT.label("error"),
             attempts.c.claimed_at.label("started"),
             attempts.c.ended_at.label("ended"),
             workers.c.key,

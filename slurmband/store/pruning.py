@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, delete, func, select, update
 
 from slurmband.domain.attempts import Outcome
 from slurmband.errors import UsageError
+from slurmband.store import error_texts
 from slurmband.store.schema import attempts, events, task_statuses
 
 #: How much is kept where nothing else was asked for: history rows of each task, and events.
@@ -117,4 +118,6 @@ def _prune_attempts(connection: Connection, keep: int) -> int:
     old = select(ranked.c.id).where(ranked.c.place > keep, ranked.c.id.not_in(completions))
     referring = update(task_statuses).where(task_statuses.c.attempt.in_(old)).values(attempt=None)
     connection.execute(referring)
-    return connection.execute(delete(attempts).where(attempts.c.id.in_(old))).rowcount
+    gone = connection.execute(delete(attempts).where(attempts.c.id.in_(old))).rowcount
+    error_texts.forget_unused(connection)
+    return gone

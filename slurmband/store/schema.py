@@ -28,7 +28,7 @@ from slurmband.domain.attempts import Outcome
 from slurmband.domain.states import TaskState
 from slurmband.domain.workers import WorkerStatus
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 #: The one workflow of a band.
 WORKFLOW: Final = "main"
 
@@ -212,6 +212,14 @@ Index(
     sqlite_where=text("status = 'alive'"),
 )
 
+error_texts = Table(
+    "error_texts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="a digest of the text"),
+    Column("text", Text, nullable=False),
+    comment="what went wrong in attempts; of many that fail alike, once",
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -224,8 +232,9 @@ attempts = Table(
     Column("ended_at", Float),
     Column("outcome", String, comment="NULL: open, and so a claim"),
     Column("reason", String),
-    Column("error", Text),
+    Column("error", Text, comment="as slurmband wrote it before it had error_texts"),
     Column("fingerprint", String, comment="the one registered when it was claimed"),
+    Column("error_text", ForeignKey("error_texts.id"), comment="what went wrong, in full"),
     CheckConstraint(f"outcome IS NULL OR {_one_of('outcome', Outcome)}", name="known_outcome"),
     CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended_with_an_outcome"),
     sqlite_autoincrement=True,

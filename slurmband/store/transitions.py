@@ -34,7 +34,7 @@ from slurmband.domain.budgets import BUDGETS, COUNTERS, NAMES, RULES, Charge
 from slurmband.domain.labels import raised
 from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, Event, TaskState
 from slurmband.errors import ClaimLost, InvariantBroken
-from slurmband.store import durations
+from slurmband.store import durations, error_texts
 from slurmband.store.database import Transaction
 from slurmband.store.moves import (
     Move,
@@ -150,12 +150,13 @@ def close_attempts(tx: Transaction, reports: Sequence[Report], now: float) -> di
         held.attempt: {
             "as": ending.outcome.value,
             "why": ending.reason,
-            "told": ending.error,
+            "told": error_texts.id_of(ending.error),
             "at": now,
         }
         for held, ending in reports
         if held.attempt in found
     }
+    error_texts.keep(tx, [ending.error for held, ending in reports if held.attempt in found])
     if _END.change(tx, endings) != len(found):
         raise InvariantBroken("attempts that were open are not any more, within one transaction")
     return found
@@ -279,7 +280,7 @@ _END = Statement(
     .values(
         outcome=bindparam("as"),
         reason=bindparam("why"),
-        error=bindparam("told"),
+        error_text=bindparam("told"),
         ended_at=bindparam("at"),
     )
 )

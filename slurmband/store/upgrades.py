@@ -99,8 +99,21 @@ _FROM_3: Final = (
         PRIMARY KEY (command)
     ) WITHOUT ROWID""",
 )
+_FROM_4: Final = (
+    """CREATE TABLE error_texts (
+        id INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (id)
+    )""",
+    "ALTER TABLE attempts ADD COLUMN error_text INTEGER REFERENCES error_texts (id)",
+)
 #: Schema version -> the statements that lead to the next one.
-STEPS: Final[Mapping[int, tuple[str, ...]]] = {1: _FROM_1, 2: _FROM_2, 3: _FROM_3}
+STEPS: Final[Mapping[int, tuple[str, ...]]] = {
+    1: _FROM_1,
+    2: _FROM_2,
+    3: _FROM_3,
+    4: _FROM_4,
+}
 
 
 def upgrade(connection: Connection, version: int) -> None:

@@ -14,7 +14,8 @@ from slurmband.clock import SystemClock
 from slurmband.errors import FingerprintsChanged
 from slurmband.graphband import loop
 from slurmband.processes import identify
-from slurmband.store import membership
+from slurmband.store import listings, membership
+from slurmband.store.database import Store
 from slurmband.store.entries import TaskEntry, session
 from tests.integration.band import wait_for
 
@@ -186,6 +187,18 @@ def test_nothing_more_is_to_be_had_behind_a_failure(db: Path) -> None:
 
     assert states(db) == {"a": "failed", "b": "blocked"}
     assert not make([Task("a"), Task("b", dependencies={"a"})], db, "bob").has_more_jobs
+
+
+def test_a_failure_is_kept_whose_words_are_no_utf_8(db: Path) -> None:
+    def run(task: Task[Any]) -> None:
+        raise ValueError("caf\udce9.txt is empty")  # as a file's name may be
+
+    make([Task("a")], db).run(run)
+
+    with contextlib.closing(Store(db)) as store, store.read() as tx:
+        (attempt,) = listings.attempt_rows(tx, "a")
+    assert attempt["reason"] == "ValueError: caf\\udce9.txt is empty"
+    assert "caf\\udce9.txt" in attempt["error"]
 
 
 # --- several workers in one task ----------------------------------------------------------------

@@ -4,10 +4,16 @@ import pytest
 
 from slurmband.domain.attempts import Ending, Outcome
 from slurmband.errors import ClaimLost
-from slurmband.store import transitions
+from slurmband.store import listings, transitions
 from tests.store.builders import COMPLETED, FAILED, KILLED, RELEASED, Bench, task
 
 pytestmark = pytest.mark.unit
+
+
+def errors_of(bench: Bench, name: str) -> list[object]:
+    with bench.store.read() as tx:
+        return [row["error"] for row in listings.attempt_rows(tx, name)]
+
 
 ENDINGS = [COMPLETED, FAILED, KILLED, RELEASED]
 
@@ -38,8 +44,40 @@ def test_why_an_attempt_ended_is_kept(bench: Bench) -> None:
 
     bench.close(bench.claim(bench.worker(), now=2.0), ending, now=3.5)
 
-    kept = bench.rows("SELECT outcome, reason, error, claimed_at, ended_at FROM attempts")
-    assert kept == [("failed", "ValueError: burnt", "Traceback ...", 2.0, 3.5)]
+    kept = bench.rows("SELECT outcome, reason, claimed_at, ended_at FROM attempts")
+    assert kept == [("failed", "ValueError: burnt", 2.0, 3.5)]
+    assert errors_of(bench, "bake") == ["Traceback ..."]
+
+
+def test_of_those_that_fail_alike_the_text_is_kept_once(bench: Bench) -> None:
+    bench.register(task("bake"), task("serve"), failed=5)
+    worker = bench.worker()
+    for told in ("Traceback ...", "Traceback ...", "another"):
+        bench.close(bench.claim(worker), Ending(Outcome.FAILED, "ValueError: burnt", told))
+    bench.close(bench.claim(worker))
+
+    assert errors_of(bench, "bake") == ["Traceback ...", "Traceback ...", "another", None]
+    assert bench.one("SELECT count(*) FROM error_texts") == 2
+
+
+def test_a_refused_report_leaves_no_text(bench: Bench) -> None:
+    bench.register(task("bake"))
+    held = bench.claim(bench.worker())
+    bench.close(held)
+
+    with pytest.raises(ClaimLost):
+        bench.close(held, Ending(Outcome.FAILED, "ValueError: burnt", "Traceback ..."))
+
+    assert bench.one("SELECT count(*) FROM error_texts") == 0
+
+
+def test_what_an_older_slurmband_wrote_into_the_attempt_is_told(bench: Bench) -> None:
+    bench.register(task("bake"), failed=5)
+    bench.close(bench.claim(bench.worker()), FAILED)
+
+    bench.write("UPDATE attempts SET error = 'Traceback ...'")
+
+    assert errors_of(bench, "bake") == ["Traceback ..."]
 
 
 @pytest.mark.parametrize("budget", [0, 1, 2])

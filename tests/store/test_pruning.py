@@ -1,5 +1,7 @@
 """Old history is forgotten without a broken reference, and nothing else changes."""
 
+from dataclasses import replace
+
 import pytest
 
 from slurmband.errors import UsageError
@@ -57,6 +59,19 @@ def test_tasks_attempts_and_workers_stay_as_they_are(long: Bench) -> None:
     long.prune(keep_latest=1, keep_events=0)
 
     assert {name: rows for name, rows in long.dump().items() if name in kept} == before
+
+
+def test_texts_go_with_the_attempts_that_they_are_of(bench: Bench) -> None:
+    bench.register(task("bake"), failed=5)
+    worker = bench.worker()
+    for told in ("Traceback one", "Traceback two"):
+        bench.close(bench.claim(worker), replace(FAILED, error=told))
+
+    bench.prune(keep_latest=1, keep_events=0)
+    assert bench.one("SELECT count(*) FROM error_texts") == 2
+    bench.prune(keep_latest=1, keep_events=0, keep_attempts=1)
+
+    assert bench.rows("SELECT text FROM error_texts") == [("Traceback two",)]
 
 
 def test_a_pruned_band_goes_on(bench: Bench) -> None:
