@@ -478,7 +478,9 @@ class Graphband(Generic[T]):
                 if task is None:
                     return
                 try:
-                    yield self._hand_out(task)
+                    handed_out = self._hand_out(task)
+                    loop.set_alarm()
+                    yield handed_out
                 except GeneratorExit:
                     if loop.held is not None and not loop.of_parent:
                         loop.end_task(ABANDONED)

@@ -278,15 +278,22 @@ class Loop(Generic[T]):
         self._began = self._clock.monotonic()
         if held.time_limit is not None:
             life.heartbeat.limit(held.time_limit, held.attempt)
-            self._alarm.set(held.time_limit)
         _log(logging.INFO, "task=%s attempt=%d worker=%s began", *_names(held, life))
         return task
+
+    def set_alarm(self) -> None:
+        """Let the task in hand be interrupted when it takes too long; its code is to begin now."""
+        if self.held is not None and self.held.time_limit is not None:
+            self._alarm.set(self.held.time_limit)
 
     def attempt(self, function: Callable[[Task[T]], object], task: Task[T]) -> None:
         """Run `function` on the task in hand, and write down how it ended."""
         try:
-            function(task)
-            self._alarm.stop()  # from here on it is not the task that would be stopped
+            try:
+                self.set_alarm()
+                function(task)
+            finally:
+                self._alarm.stop()  # from here on it is not the task that would be stopped
         except KeyboardInterrupt:
             if not self.of_parent:
                 self.end_task(INTERRUPTED)

@@ -46,6 +46,9 @@ class PlainLoop(Generic[T]):
         task = None if self.closing else next(self._tasks, None)
         return task, Round(completed=self._done, total=self._done)
 
+    def set_alarm(self) -> None:
+        """Do nothing: no task is limited."""
+
     def attempt(self, function: Callable[[Task[T]], object], task: Task[T]) -> None:
         """Run `function`; what it raises goes on up."""
         function(task)

@@ -10,7 +10,10 @@ import pytest
 
 from slurmband import Graphband, Task
 from slurmband.domain.pace import Wish
+from slurmband.graphband import loop
 from slurmband.graphband.orders import BY_A_PERSON
+from slurmband.store import listings
+from slurmband.store.database import Store
 from tests.integration.band import Band
 
 pytestmark = pytest.mark.integration
@@ -163,6 +166,31 @@ def test_a_task_that_takes_too_long_is_stopped_and_charged_and_its_worker_goes_o
     assert band.sql("SELECT overruns, deaths FROM tasks WHERE id = 'endless'") == [(2, 0)]
     assert len(band.json("workers")) == 1
     assert "time.sleep(600)" in band.tasks()["endless"]["error"]
+
+
+@pytest.mark.timeout(0)  # which has an alarm of its own
+@pytest.mark.parametrize("place", ["_log", "end_task"])
+def test_an_alarm_stops_nothing_but_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Also where it would ring just before the task's code, or just after it has failed."""
+    plain = getattr(loop, place) if place == "_log" else getattr(loop.Loop, place)
+
+    def slow(*given: object) -> None:
+        time.sleep(0.3)
+        plain(*given)
+
+    monkeypatch.setattr(loop if place == "_log" else loop.Loop, place, slow)
+
+    def run(task: Task[None]) -> None:
+        raise ValueError(task.id)
+
+    db = tmp_path / "slurmband.sqlite"
+    Graphband([Task("quick", time_limit=0.2)], db=db).run(run)
+
+    with contextlib.closing(Store(db)) as store, store.read() as tx:
+        (attempt,) = listings.attempt_rows(tx, "quick")
+    assert attempt["reason"] == "ValueError: quick"
 
 
 def test_what_cannot_be_interrupted_is_ended_with_its_worker(band: Band) -> None:
