@@ -213,6 +213,13 @@ class TimeLimitReached(BaseException):
         super().__init__(f"it took longer than its time_limit of {seconds:g} s")
 
 
+class HandedBack(BaseException):
+    """Raised by `Graphband.hand_back` inside a task that goes back unfinished, and charged to nobody.
+
+    Like `KeyboardInterrupt` it is no `Exception`, so that ``except Exception`` does not swallow it.
+    """
+
+
 class TasksFailed(SlurmbandError):
     """What was waited for is over, and not every task completed."""
 

@@ -67,6 +67,7 @@ class Reason(StrEnum):
     JOB_OVER = "job over"  #: SLURM says that the job ended, and not why
     DRAINED = "drained"  #: told to leave by a signal
     LEFT = "left"  #: the worker ended its loop
+    HANDED_BACK = "handed back"  #: by the task's own code, which had saved what it had done
     NOT_BEGUN = "not begun"  #: taken in advance, and handed back, or its worker was lost before
     NO_TIME = "no time left"  #: nothing that is ready fits into the time its job has left
     STOPPED = "stopped"  #: a person said `slurmband stop`

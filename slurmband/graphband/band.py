@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from slurmband.clock import SystemClock
 from slurmband.domain.attempts import Claim
@@ -19,8 +19,8 @@ from slurmband.domain.labels import satisfy
 from slurmband.domain.states import wanted
 from slurmband.domain.task import Task
 from slurmband.domain.tasks import Tasks
-from slurmband.errors import UsageError
-from slurmband.graphband.endings import ABANDONED, COMPLETED, INTERRUPTED, failure
+from slurmband.errors import HandedBack, UsageError
+from slurmband.graphband.endings import ABANDONED, COMPLETED, failure
 from slurmband.graphband.growth import GrowingLoop
 from slurmband.graphband.locking import BandLocks
 from slurmband.graphband.loop import Loop
@@ -229,14 +229,14 @@ class Graphband(Generic[T]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
+    ) -> bool:
         if error is not None and self._held is not None and not self._loop.of_parent:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self._loop.end_task(INTERRUPTED if interrupted else failure(error))
+            self._loop.end_task(failure(error))
         self._finish_abandoned()
         self._entered = False
         if self._made_loop is not None:
             self._made_loop.leave()
+        return isinstance(error, HandedBack)
 
     def run(self, function: Callable[[Any], object], *, wait: bool = True) -> Round:
         """Run `function` on every task this worker can get, and record how each ended.
@@ -342,6 +342,23 @@ class Graphband(Generic[T]):
     def draining(self) -> bool:
         """Whether this worker was asked to leave, by SIGTERM or SIGUSR1."""
         return self._made_loop is not None and bool(self._made_loop.drain)
+
+    def hand_back(self) -> NoReturn:
+        """End the task in hand unfinished, charged to nobody: another worker is to go on with it.
+
+        For a task that sees `draining`, and has saved what it has done. It does not return.
+
+        Raises
+        ------
+        UsageError
+            If nobody asked this worker to leave: it would be given the same task again, and again.
+        """
+        if not self.draining:
+            raise UsageError(
+                f"task {self.task.id!r} cannot be handed back: nobody asked this worker to leave. Ask "
+                "band.draining first."
+            )
+        raise HandedBack
 
     @property
     def identifier(self) -> str:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
-from slurmband.errors import TasksFailed, TimeLimitReached
+from slurmband.errors import HandedBack, TasksFailed, TimeLimitReached
 
 COMPLETED = Ending(Outcome.COMPLETED)
 #: A worker that was interrupted, or asked to leave, hands its task back unharmed.
 INTERRUPTED = Ending(Outcome.RELEASED, Reason.DRAINED)
+#: The same, where the task's own code had saved what it had done.
+SAVED = Ending(Outcome.RELEASED, Reason.HANDED_BACK)
 #: The same, where it was its job's end that asked.
 AT_THE_WALL = Ending(Outcome.RELEASED, Reason.TIME_LIMIT)
 
@@ -32,9 +34,13 @@ class Ended(TasksFailed):
 
 
 def failure(error: BaseException) -> Ending:
-    """Describe an exception: one line as the reason, and the whole traceback."""
+    """Describe an exception: for a failure by one line as the reason, and the whole traceback."""
     if isinstance(error, TimeLimitReached):
         return Ending(Outcome.KILLED, Reason.OVERRUN, _traceback(error))
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, HandedBack):
+        return SAVED
     if isinstance(error, Ended):
         return error.ending
     lines = traceback.format_exception_only(error)

@@ -20,6 +20,7 @@ from slurmband.domain.task import Task
 from slurmband.domain.workers import LOCAL_CLUSTER, Element, Stop
 from slurmband.errors import (
     BandStopped,
+    HandedBack,
     SlurmbandError,
     TimeLimitReached,
     WorkerLost,
@@ -302,6 +303,7 @@ class Loop(Generic[T]):
             Exception,
             SystemExit,
             TimeLimitReached,
+            HandedBack,
         ) as error:  # the loop's edge: it is an outcome
             if self.of_parent:
                 raise  # a child that was forked in the task ends as its own code says

@@ -1,10 +1,12 @@
 """The user's workflow file: a module with ``tasks()`` and ``run(task)``."""
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,12 @@ class Program:
     tasks : callable
         Takes nothing, returns an iterable of Task, or a networkx.DiGraph.
     run : callable
-        Takes a task and does it.
+        Takes a task and does it; and the band, if it has a parameter of that name.
     """
 
     path: Path
     tasks: Callable[[], Iterable[Task[Any]]]
-    run: Callable[[Task[Any]], object]
+    run: Callable[..., object]
 
     def graph(self) -> Graph:
         """Build and check the graph.
@@ -61,9 +63,16 @@ class Program:
                 "Run it by itself to mend it."
             ) from error
 
-    def running(self, band: object) -> AbstractContextManager[Callable[[Task[Any]], object]]:  # noqa: ARG002
-        """Return ``run``, which needs to know nothing of the band."""
-        return nullcontext(self.run)
+    def running(self, band: object) -> AbstractContextManager[Callable[[Task[Any]], object]]:
+        """Return ``run``, with the band for one that wants it."""
+        return nullcontext(partial(self.run, band=band) if _takes_band(self.run) else self.run)
+
+
+def _takes_band(run: Callable[..., object]) -> bool:
+    try:
+        return "band" in inspect.signature(run).parameters
+    except ValueError:  # C code may not say what it takes
+        return False
 
 
 def load(file: str, arguments: Sequence[str] = ()) -> Program:

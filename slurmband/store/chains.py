@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from slurmband.domain.attempts import Outcome
+from slurmband.domain.attempts import Outcome, Reason
 from slurmband.domain.states import ACTIVE
 from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
 from slurmband.errors import RaceLost
@@ -32,8 +32,8 @@ class Link:
         Its workers that are still alive.
     unseen : int
         Its elements in which no worker has shown up.
-    completed : int
-        Tasks that its workers completed.
+    furthered : int
+        How often its workers completed a task, or saved what was done of one and handed it back.
     work_left : bool
         Whether tasks are left, or more are to come.
     stopped : bool
@@ -45,33 +45,41 @@ class Link:
     most: int
     others: int
     unseen: int
-    completed: int
+    furthered: int
     work_left: bool
     stopped: bool
 
 
+#: Whether a worker is of an array of this machine, not of SLURM: each numbers its arrays by itself.
+_LOCAL = (func.coalesce(workers.c.cluster, "") == LOCAL_CLUSTER).label("local")
+
+
 def link_of(tx: Transaction, worker: int) -> Link | None:
     """Return the submission that a worker belongs to; None where that does not continue itself."""
-    array = select(workers.c.array_job_id).where(workers.c.key == worker).scalar_subquery()
+    array = select(workers.c.array_job_id, _LOCAL).where(workers.c.key == worker).subquery()
     found = tx.connection.execute(
-        select(submissions).where(
-            submissions.c.array_job_id == array, submissions.c.max_submissions.is_not(None)
+        select(submissions, array.c.local)
+        .join(array, array.c.array_job_id == submissions.c.array_job_id)
+        .where(
+            (submissions.c.cluster == LOCAL_CLUSTER) == array.c.local,
+            submissions.c.max_submissions.is_not(None),
         )
     ).mappings()
     row = next((dict(row) for row in found), None)
     if row is None:
         return None
-    own = workers.c.array_job_id == row["array_job_id"]
+    own = (workers.c.array_job_id == row["array_job_id"]) & (row.pop("local") == _LOCAL)
     seen = select(workers.c.array_task_id).where(own)
     count = select(func.count())
     alive = count.select_from(workers).where(own, workers.c.status == WorkerStatus.ALIVE)
     unseen = count.select_from(elements).where(
         elements.c.submission == row["id"], elements.c.array_task_id.not_in(seen)
     )
-    completed = (
+    went_on = (attempts.c.outcome == Outcome.COMPLETED) | (attempts.c.reason == Reason.HANDED_BACK)
+    furthered = (
         count.select_from(attempts)
         .join(workers, workers.c.key == attempts.c.worker)
-        .where(own, attempts.c.outcome == Outcome.COMPLETED)
+        .where(own, went_on)
     )
     counts = queries.counts(tx)
     return Link(
@@ -80,7 +88,7 @@ def link_of(tx: Transaction, worker: int) -> Link | None:
         most=row["max_submissions"],
         others=tx.connection.execute(alive).scalar_one(),
         unseen=tx.connection.execute(unseen).scalar_one(),
-        completed=tx.connection.execute(completed).scalar_one(),
+        furthered=tx.connection.execute(furthered).scalar_one(),
         work_left=any(counts[state] for state in ACTIVE) or growth.is_growing(tx),
         stopped=tx.connection.execute(select(workflows.c.stop)).scalar_one() is not None,
     )

@@ -81,7 +81,7 @@ def refusal(link: Link) -> str | None:
         return f"{link.others} of its workers are still there"
     if link.length >= link.most:
         return f"{link.most} submissions were all it may have (--max-submissions)"
-    if not link.completed:
+    if not link.furthered:
         return "none of its workers completed anything, so that the next would not either"
     return None
 

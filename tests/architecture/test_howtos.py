@@ -4,6 +4,7 @@ The pages are followed with a SLURM that is faked: it queues, and tells what the
 starts those elements that a page speaks of, and their programs do what the page says of its tasks.
 """
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.architecture.markdown import ROOT
 from tests.architecture.reader import Reader
 from tests.fakes.commands import FakeSlurm, installed
-from tests.integration.band import Band, wait_for
+from tests.integration.band import Band, busy_workers, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +89,25 @@ def test_a_job_that_is_over_before_its_task_is_charged_from_the_second_time_on(
     dies(band, slurm, "36_5", "simulate-2", "TIMEOUT")
 
     reader.follow("When the job ends before the task")
+
+
+def test_a_task_outlives_its_job(
+    band: Band, slurm: FakeSlurm, reads: Callable[..., Reader]
+) -> None:
+    reader = reads("outlive-a-job", instead={"100_000": "20"})
+
+    def warned() -> None:
+        first = slurm.begin(band, "36_0")
+        wait_for(lambda: busy_workers(band, 1), what="the task has begun")
+        first.send_signal(signal.SIGUSR1)
+        assert first.wait(60) == 0
+
+    reader.follow(after={"slurmband submit": warned})
+
+    saved = int((band.folder / "simulate-0.json").read_text())
+    assert 0 < saved < 20
+    assert slurm.begin(band, "36_1").wait(60) == 0
+    assert {row["state"] for row in band.json("tasks")} == {"completed"}
 
 
 def test_an_array_continues_itself(

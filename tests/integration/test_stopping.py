@@ -1,6 +1,7 @@
 """A person lets workers leave: after the task in hand, or at once; all of them, or some."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,27 @@ def tasks():
 def run(task):
     while not Path("go").exists():
         time.sleep(0.05)
+"""
+
+
+#: Hands its task back when it is asked to leave; the second attempt completes.
+SAVING = """
+import sys, time
+from slurmband import Task
+
+def tasks():
+    yield Task("long")
+
+def run(task, band):
+    if "now" in sys.argv:
+        band.hand_back()
+    while task.attempt == 1:
+        time.sleep(0.05)
+        try:
+            if band.draining:
+                band.hand_back()
+        except Exception:
+            pass
 """
 
 
@@ -86,6 +108,57 @@ def test_now_hands_back_the_task_in_hand(band: Band) -> None:
     assert reasons(band) == {"w0": "stopped"}
     assert {row["state"] for row in band.json("tasks")} == {"ready"}
     assert band.sql("SELECT outcome, reason FROM attempts") == [("released", "stopped")]
+
+
+@pytest.mark.parametrize("ask", ["stop", "signal"])
+def test_a_task_that_has_saved_itself_is_handed_back(band: Band, ask: str) -> None:
+    band.write("flow.py", SAVING)
+    worker = band.worker("flow.py")
+    wait_for((band.folder / "slurmband.sqlite").exists, what="the database is made")
+    wait_for(lambda: busy_workers(band, 1), what="the worker is busy")
+
+    if ask == "stop":
+        band.cli("stop")
+    else:
+        worker.send_signal(signal.SIGUSR1)
+
+    assert worker.wait(120) == 0
+    handed_back = ("released", "handed back")
+    assert band.sql("SELECT outcome, reason FROM attempts") == [handed_back]
+    band.cli("submit", "--cluster", "local", "--wait", "flow.py")
+    found = band.sql("SELECT outcome, reason FROM attempts")
+    assert found == [handed_back, ("completed", None)]
+    assert band.sql("SELECT failures, deaths, walls FROM tasks") == [(0, 0, 0)]
+
+
+def test_who_is_not_to_leave_cannot_hand_back(band: Band) -> None:
+    band.write("flow.py", SAVING)
+
+    band.cli("work", "flow.py", "now")
+
+    (row,) = band.json("tasks")
+    assert row["state"] == "failed"
+    assert "nobody asked this worker to leave" in row["error"]
+
+
+def test_a_loop_of_ones_own_that_hands_back_ends_well(band: Band) -> None:
+    text = """
+import os, signal
+from slurmband import Graphband, Task
+
+with Graphband([Task("long"), Task("other")], db="slurmband.sqlite") as band:
+    for task in band:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        band.hand_back()
+print("well")
+"""
+    band.write("own.py", text)
+
+    assert band.start("own.py").wait(120) == 0
+
+    assert "well" in band.log()
+    assert band.sql("SELECT outcome, reason FROM attempts") == [("released", "handed back")]
+    assert {row["state"] for row in band.json("tasks")} == {"ready"}
 
 
 def test_who_waits_for_work_leaves_as_well(band: Band) -> None:

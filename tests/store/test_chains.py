@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from slurmband.domain.workers import Stop
+from slurmband.domain.attempts import Ending, Outcome, Reason
+from slurmband.domain.workers import LOCAL_CLUSTER, Stop
 from slurmband.errors import CommitUnknown, RaceLost
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
@@ -70,9 +71,28 @@ def test_what_is_known_when_a_worker_has_left(bench: Bench) -> None:
     assert (link(bench, alice.key).others, link(bench, alice.key).unseen) == (1, 0)
     bench.leave(bob)
     found = link(bench, alice.key)
-    assert (found.others, found.completed, found.work_left) == (0, 1, True)
+    assert (found.others, found.furthered, found.work_left) == (0, 1, True)
     assert (found.length, found.most, found.stopped) == (1, 3, False)
     assert refusal(found) is None
+
+
+def test_a_task_that_was_saved_and_handed_back_is_a_step_forward(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(job_id=40))
+    bench.close(bench.claim(alice), Ending(Outcome.RELEASED, Reason.HANDED_BACK))
+    bench.leave(alice)
+
+    assert link(bench, alice.key).furthered == 1
+
+
+def test_an_array_of_this_machine_is_not_one_of_slurm(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    alice = bench.arrive(element(array_task_id=0, job_id=40))
+    local = bench.arrive(element(array_task_id=1, job_id=41, cluster=LOCAL_CLUSTER))
+
+    assert link(bench, alice.key).others == 1
+    with bench.store.read() as tx:
+        assert chains.link_of(tx, local.key) is None
 
 
 class Unsure(Store):
@@ -252,11 +272,11 @@ def test_who_was_asked_to_stop_continues_nothing(bench: Bench) -> None:
         ({"work_left": False}, "no work is left"),
         ({"others": 2}, "2 of its workers are still there"),
         ({"length": 3}, "--max-submissions"),
-        ({"completed": 0}, "completed anything"),
+        ({"furthered": 0}, "completed anything"),
     ],
 )
 def test_why_an_array_is_not_continued(change: dict[str, Any], word: str) -> None:
-    good = Link({}, 1, 3, others=0, unseen=0, completed=5, work_left=True, stopped=False)
+    good = Link({}, 1, 3, others=0, unseen=0, furthered=5, work_left=True, stopped=False)
 
     assert refusal(good) is None
     assert word in (refusal(replace(good, **change)) or "")

@@ -156,6 +156,7 @@ NOT_CHARGED = {
     "cancelled",
     "requeued",
     "drained",
+    "handed back",
     "left",
     "not begun",
 }
