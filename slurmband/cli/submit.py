@@ -234,7 +234,7 @@ def submit(
     arrays = submitter.submit(request)
     report(request, arrays, parsable=parsable)
     if wait:
-        watch(follow(store, arrays, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
+        watch(follow(store, arrays, queue=queue, clock=SystemClock()))
 
 
 def _with_size(labels: str | None, line: CommandLine) -> str | None:

@@ -1,12 +1,12 @@
 """``slurmband wait``: wait for the band, with a progress bar."""
 
 import sys
-import time
 from collections.abc import Iterator
 
 import typer
 
 from slurmband.cli.common import DEFAULT_DB, Db, open_store, plural
+from slurmband.clock import SystemClock
 from slurmband.domain.states import TaskState
 from slurmband.errors import TasksFailed
 from slurmband.slurm.queue import SlurmQueue
@@ -27,7 +27,7 @@ def wait(db: Db = DEFAULT_DB) -> None:
 
     queue = SlurmQueue()
     found = [Queued(array, ArraySpec((0,))) for array in arrays]
-    watch(follow(store, found, queue=queue, monotonic=time.monotonic, sleep=time.sleep))
+    watch(follow(store, found, queue=queue, clock=SystemClock()))
 
 
 def watch(progress: Iterator[Progress]) -> None:

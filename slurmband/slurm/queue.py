@@ -75,10 +75,11 @@ class SlurmQueue:
             return True
         return reply.returncode != 0 or bool(reply.stdout.strip())
 
-    def is_queued(self, array: int) -> bool:
-        """Whether any element of an array is pending or running; True if it cannot be told."""
+    def are_queued(self, arrays: Sequence[int]) -> bool:
+        """Whether any element of these arrays is pending or running; True if it cannot be told."""
+        ids = ",".join(map(str, arrays))
         try:
-            reply = self._run(["squeue", "-h", "-j", str(array), "-o", "%T"])
+            reply = self._run(["squeue", "-h", "-j", ids, "-o", "%T"])
         except SlurmMissing:
             return True
         if reply.returncode == 0:

@@ -1,13 +1,14 @@
 """Waiting for a band: until all is done, or until nobody is left who could do it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from slurmband.clock import Clock
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import chains, growth, queries
+from slurmband.store import chains, growth, queries, questions
 from slurmband.store.database import Store
 from slurmband.store.modes import Mode
 from slurmband.submission.submit import Queued
@@ -16,8 +17,11 @@ from slurmband.submission.submit import Queued
 LOOK_EVERY = {Mode.LOCAL: 0.5, Mode.SHARED: 10.0}
 #: Seconds without a live worker after which a band without arrays is given up.
 ABSENT_FOR = 30.0
-#: Seconds between questions to SLURM whether the arrays are still there.
-ASK_EVERY = 30.0
+#: Least seconds between questions to SLURM whether the arrays are still there, of all who wait; and
+#: for how long nothing must have happened in a band whose workers live.
+ASK_EVERY = 60.0
+#: What these questions are counted as; workers ask for reasons of their own.
+QUESTION = "squeue, to wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,15 @@ class Progress:
         Whether every array that was waited for is over.
     growing : bool or None
         Whether more tasks are to come; None where the graph was registered whole.
+    newest : int
+        The newest event.
     """
 
     counts: dict[TaskState, int]
     workers: int
     deserted: bool = False
     growing: bool | None = None
+    newest: int = 0
 
     @property
     def total(self) -> int:
@@ -67,35 +74,36 @@ def follow(
     arrays: Sequence[Queued],
     *,
     queue: SlurmQueue,
-    monotonic: Callable[[], float],
-    sleep: Callable[[float], None],
+    clock: Clock,
 ) -> Iterator[Progress]:
     """Yield where the band stands, now and then, until it is over or all `arrays` are.
 
-    Arrays that continue these are waited for, too.
+    Arrays that continue these are waited for, too. SLURM is asked only while nothing happens.
 
     Parameters
     ----------
     store : Store
     arrays : sequence of Queued
     queue : SlurmQueue
-    monotonic, sleep : callable
+    clock : Clock
     """
-    asked = seen = monotonic()
+    seen = moved = clock.monotonic()
+    newest = -1
     while True:
-        now, gone = monotonic(), False
-        if arrays and (now - asked >= ASK_EVERY or all(array.local for array in arrays)):
-            asked = now
-            gone = all(_is_over(array, queue) for array in arrays)
+        now, gone = clock.monotonic(), False
+        quiet = now - seen >= ABSENT_FOR or now - moved >= ASK_EVERY
+        if arrays and (quiet or all(array.local for array in arrays)):
+            gone = _are_over(store, arrays, queue, clock)
             continued = _continued(store, arrays) if gone else None
             if continued is not None:
                 arrays, gone, seen = continued, False, now
         progress = look(store, deserted=gone or (now - seen >= ABSENT_FOR and not arrays))
         seen = now if progress.workers else seen
+        moved, newest = (moved if progress.newest == newest else now), progress.newest
         yield progress
         if progress.over:
             return
-        sleep(LOOK_EVERY[store.mode])
+        clock.sleep(LOOK_EVERY[store.mode])
 
 
 def look(store: Store, *, deserted: bool = False) -> Progress:
@@ -104,7 +112,8 @@ def look(store: Store, *, deserted: bool = False) -> Progress:
         alive = queries.worker_counts(tx)[WorkerStatus.ALIVE]
         found = growth.look(tx)
         growing = None if found is None else found.growing
-        return Progress(queries.counts(tx), alive, deserted, growing)
+        newest = queries.newest_event(tx)
+        return Progress(queries.counts(tx), alive, deserted, growing, newest)
 
 
 def _continued(store: Store, arrays: Sequence[Queued]) -> list[Queued] | None:
@@ -123,7 +132,18 @@ def _continued(store: Store, arrays: Sequence[Queued]) -> list[Queued] | None:
     return [Queued(row["array_job_id"], parse(row["array"])) for row in of_slurm]
 
 
-def _is_over(array: Queued, queue: SlurmQueue) -> bool:
-    if array.local and array.handle is not None:
-        return bool(array.handle.done())
-    return not queue.is_queued(array.array_job_id)
+def _are_over(store: Store, arrays: Sequence[Queued], queue: SlurmQueue, clock: Clock) -> bool:
+    """Whether every array is over, as far as that is known now; SLURM is asked once for all of its."""
+    own = [array for array in arrays if array.local and array.handle is not None]
+    if not all(array.handle.done() for array in own if array.handle is not None):
+        return False
+    of_slurm = [array.array_job_id for array in arrays if array not in own]
+    if not of_slurm:
+        return True
+    return _may_ask(store, clock) and not queue.are_queued(of_slurm)
+
+
+def _may_ask(store: Store, clock: Clock) -> bool:
+    """Take the right to ask SLURM, which all who wait for a band share."""
+    with store.transaction() as tx:
+        return questions.take(tx, QUESTION, every=ASK_EVERY, now=clock.now())

@@ -89,6 +89,10 @@ class Ground(Protocol):
         """End the file server's process, and start it again."""
         ...
 
+    def stood_still(self) -> list[int]:
+        """Return the nodes that nobody froze, and whose kernel has let time pass by all the same."""
+        ...
+
 
 def keeper_command(workers: int, logs: Path) -> list[str]:
     """Return what a node runs to keep workers alive."""
@@ -151,6 +155,10 @@ class LocalGround:
 
     def restart_server(self) -> None:
         raise NotImplementedError
+
+    def stood_still(self) -> list[int]:
+        """Return none: this machine's clock is theirs."""
+        return []
 
     def close(self) -> None:
         """Leave no process behind."""

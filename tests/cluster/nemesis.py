@@ -171,6 +171,17 @@ class Nemesis:
             self.acts.append(Act(at, fault, target, round(ended - began, 1), round(again, 1)))
         time.sleep(self._dice.uniform(0.5, 3.0))
 
+    def boot_what_stood_still(self) -> bool:
+        """Switch nodes off and on that stood still without a fault of ours; whether there were any."""
+        nodes = self._ground.stood_still()
+        for node in nodes:
+            at = round(time.monotonic() - self._start, 1)
+            self.acts.append(Act(at, Fault.KILL_NODE, f"node {node}, which stood still", 0.0, 0.0))
+            self._ground.kill(node)
+            self._ground.boot(node)
+            self._revive(node)
+        return bool(nodes)
+
     def recover(self, workers: int) -> None:
         """Wait until that many more reports were recorded."""
         before, deadline = self._watch.recorded(), time.monotonic() + HOPELESS

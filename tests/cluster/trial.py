@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -213,6 +214,16 @@ class Band:
         return [line for line in lines if line.split()[1] != str(KILLED)]
 
 
+def _take(step: Callable[[], None], nemesis: Nemesis) -> None:
+    """Do one step of a trial; once more, where it came to nothing by a node that stood still."""
+    try:
+        step()
+    except NoProgress:
+        if not nemesis.boot_what_stood_still():
+            raise
+        step()
+
+
 def run(ground: Ground, plan: Plan, faults: Faults | None = None) -> Verdict:
     """Run one band to its end, and judge it.
 
@@ -237,11 +248,14 @@ def run(ground: Ground, plan: Plan, faults: Faults | None = None) -> Verdict:
     verdict = Verdict(plan, str(band.folder), acts=nemesis.acts)
     for node in range(1, ground.nodes + 1):
         band.keep(node)
+    steps: list[Callable[[], None]] = [
+        partial(nemesis.recover, workers=ground.nodes * plan.workers),
+        *([] if faults is None else [partial(faults, nemesis)]),
+        partial(band.wait, watch),
+    ]
     try:
-        nemesis.recover(workers=ground.nodes * plan.workers)
-        if faults is not None:
-            faults(nemesis)
-        band.wait(watch)
+        for step in steps:
+            _take(step, nemesis)
     except NoProgress as stuck:
         verdict.wrong.append(f"stuck: {stuck}")
         band.say_where_all_stand()

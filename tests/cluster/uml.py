@@ -2,11 +2,16 @@
 
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from tests.cluster.ground import STANDS, keeper_command
 from tests.cluster.lab import Cluster
+
+#: Which part of our time must have passed in a node as well.
+KEEPS_TIME: Final = 0.9
 
 
 class ClusterGround:
@@ -24,6 +29,8 @@ class ClusterGround:
         self._cluster = cluster
         self.share = cluster.share
         self.nodes = len(cluster.nodes)
+        #: Of each node: what our clock and its own said when its keeper began.
+        self._clocks: dict[int, tuple[float, float]] = {}
 
     def make(self, folder: Path) -> None:
         self._cluster.exec(1, "sh", "-c", 'rm -rf "$0" && mkdir -p "$0"', folder)
@@ -31,6 +38,7 @@ class ClusterGround:
     def keep(
         self, node: int, workers: int, logs: Path, environ: Mapping[str, str]
     ) -> "subprocess.Popen[str]":
+        self._clocks[node] = (time.monotonic(), self._uptime(node))
         settings = [f"{name}={value}" for name, value in environ.items()]
         return self._cluster.start(node, "env", *settings, *keeper_command(workers, logs))
 
@@ -64,3 +72,18 @@ class ClusterGround:
 
     def restart_server(self) -> None:
         self._cluster.do("nfs-restart")
+
+    def stood_still(self) -> list[int]:
+        """Return the nodes whose clock is behind ours: User Mode Linux may lose its timer's signals.
+
+        Then nobody who sleeps in such a node wakes up, the guardians and the keeper included.
+        """
+        now = time.monotonic()
+        return [
+            node
+            for node, (ours, its) in self._clocks.items()
+            if self._uptime(node) - its < KEEPS_TIME * (now - ours)
+        ]
+
+    def _uptime(self, node: int) -> float:
+        return float(self._cluster.exec(node, "cat", "/proc/uptime").stdout.split()[0])

@@ -15,13 +15,14 @@ from slurmband.domain.workers import LOCAL_CLUSTER, Stop
 from slurmband.errors import CommitUnknown, RaceLost
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import chains, intents, stopping
+from slurmband.store import chains, intents, questions, stopping
 from slurmband.store.chains import Link
 from slurmband.store.database import Store, Transaction
 from slurmband.submission import wait
 from slurmband.submission.continuation import Continuation, refusal
 from slurmband.submission.order import Order
 from slurmband.submission.submit import Queued, Submitter
+from tests.fakes.clock import HandClock
 from tests.store.builders import Bench, element, task
 
 pytestmark = pytest.mark.unit
@@ -197,24 +198,54 @@ def test_the_next_array_is_queued_from_where_the_first_one_was(
 def test_who_waits_for_an_array_waits_for_what_continues_it(bench: Bench) -> None:
     queue(bench, "t1", 36)
     alice = bench.arrive(element(array_task_id=0, job_id=40))
-    before, over, now = link(bench, alice.key), set[int](), [0.0]
+    before, over, clock = link(bench, alice.key), set[int](), HandClock()
     bench.leave(alice)
-    submissions: Any = SimpleNamespace(is_queued=lambda array: array not in over)
+    slurm: Any = SimpleNamespace(are_queued=lambda arrays: not over.issuperset(arrays))
+    waiting = wait.follow(bench.store, [Queued(36, parse("2"))], queue=slurm, clock=clock)
 
-    waiting = wait.follow(
-        bench.store,
-        [Queued(36, parse("2"))],
-        queue=submissions,
-        monotonic=lambda: now[0],
-        sleep=lambda _seconds: now.append(now.pop() + wait.ASK_EVERY),
-    )
+    def later() -> bool:
+        clock.forward(wait.ASK_EVERY)
+        return next(waiting).over
+
     assert not next(waiting).over
     follow(bench, queue(bench, "t2", 37), before)
     over.add(36)
-    assert [next(waiting).over, next(waiting).over] == [False, False]
+    assert [later(), later()] == [False, False]
     over.add(37)
+    assert [later(), next(waiting, None)] == [True, None]
 
-    assert [progress.over for progress in waiting] == [True]
+
+def test_slurm_is_asked_once_a_minute_for_all_arrays_and_only_where_nothing_happens(
+    bench: Bench,
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    clock, alice = HandClock(), bench.worker()
+
+    def are_queued(arrays: list[int]) -> bool:
+        asked.append(tuple(arrays))
+        return True
+
+    slurm: Any = SimpleNamespace(are_queued=are_queued)
+    arrays = [Queued(36, parse("2")), Queued(37, parse("2"))]
+    waiting = [wait.follow(bench.store, arrays, queue=slurm, clock=clock) for _ in range(2)]
+
+    def look(seconds: float) -> int:
+        for _ in range(10):
+            clock.forward(seconds / 10)
+            assert not any(next(each).over for each in waiting)
+        return len(asked)
+
+    held = bench.claim(alice)
+    assert look(wait.ASK_EVERY / 2) == 0
+    bench.close(held)
+    assert look(wait.ASK_EVERY / 2) == 0  # something happened, and somebody is there
+    began = clock.monotonic()
+    assert 2 <= look(5 * wait.ASK_EVERY) <= (clock.monotonic() - began) / wait.ASK_EVERY
+    assert set(asked) == {(36, 37)}
+    with bench.store.read() as tx:
+        assert [(row["command"], row["n"]) for row in questions.asked(tx)] == [
+            (wait.QUESTION, len(asked))
+        ]
 
 
 def test_an_array_that_was_not_submitted_so_is_not_continued(bench: Bench) -> None:

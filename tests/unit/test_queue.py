@@ -137,7 +137,7 @@ def test_a_call_that_fails_says_nothing_about_an_array(reply: Reply) -> None:
     ids=["listed", "not listed", "an empty line", "long forgotten", "no controller", "no answer"],
 )
 def test_an_array_is_over_only_where_slurm_says_so(reply: Reply, *, queued: bool) -> None:
-    assert queue(reply).is_queued(36) is queued
+    assert queue(reply).are_queued([36, 40]) is queued
 
 
 def test_a_question_that_cannot_be_asked_is_not_answered() -> None:
