@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, plural, print_json
+from slurmband.clock import SystemClock
+from slurmband.liveness.inquiry import counted
 from slurmband.observe.recovery import Need, needed
 from slurmband.store.file import path_of
 
@@ -23,10 +25,11 @@ def recover(
 ) -> None:
     """Say what to submit for tasks that no live worker can do: more memory, more time, other labels.
 
-    Each is like the last submission, with what these tasks require. Retry what failed first:
-    `slurmband retry`.
+    Each is like the last submission, with what these tasks require. Where an array that offers it is
+    pending, nothing is submitted. Retry what failed first: `slurmband retry`.
     """
-    needs = needed(open_store(db))
+    store = open_store(db)
+    needs = needed(store, run=counted(store, SystemClock().now))
     if as_json:
         print_json([asdict(need) for need in needs])
     elif not needs:
@@ -34,14 +37,22 @@ def recover(
     file = str(path_of(db))
     for need in needs:
         if not as_json:
-            wanted = ", ".join(need.requirements) or "any worker"
-            sys.stdout.write(f"# {plural(need.tasks, 'task')} for {wanted}\n{_line(need, db)}\n")
+            sys.stdout.write(f"{_comment(need)}\n")
+            sys.stdout.write("" if need.queued else f"{_line(need, db)}\n")
             sys.stdout.flush()
-        if submit:
+        if submit and not need.queued:
             words = [sys.executable, "-m", "slurmband", "submit", "--db", file, *need.words]
             done = subprocess.run(words, check=False, cwd=need.directory)
             if done.returncode != 0:
                 raise typer.Exit(done.returncode)
+
+
+def _comment(need: Need) -> str:
+    """Say what is left, and whether that is to be waited for."""
+    wanted = ", ".join(need.requirements) or "any worker"
+    arrays = ", ".join(map(str, need.queued))
+    waits = f": queued for them, and pending: {arrays}" if arrays else ""
+    return f"# {plural(need.tasks, 'task')} for {wanted}{waits}"
 
 
 def _line(need: Need, db: str) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from slurmband.cli.common import DEFAULT_DB, Db, Json, open_store, print_json
 from slurmband.clock import SystemClock
+from slurmband.liveness.inquiry import counted
 from slurmband.observe.why.look import why as look
 
 
@@ -30,7 +31,8 @@ def why(
 
     SLURM is asked once at most.
     """
-    found = look(open_store(db), name, now=SystemClock().now())
+    store, clock = open_store(db), SystemClock()
+    found = look(store, name, now=clock.now(), run=counted(store, clock.now))
     for answer in found["answers"]:
         answer["command"] = _with_database(answer["command"], db)
     if as_json:

@@ -1,12 +1,12 @@
 """A process's right to ask SLURM, which it shares with all workers of the band."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from slurmband.errors import EnvironmentFault
 from slurmband.slurm.causes import Causes
-from slurmband.slurm.command import Run, run
+from slurmband.slurm.command import Reply, Run, run
 from slurmband.store import questions
 from slurmband.store.database import Store
 
@@ -14,6 +14,29 @@ log = logging.getLogger(__name__)
 
 #: Least time between calls of a command by the workers of a band, in seconds (squeue(1), PERFORMANCE).
 ASK_EVERY: Final = 60.0
+
+
+def counted(store: Store, now: Callable[[], float], *, run: Run = run) -> Run:
+    """Return what starts SLURM's commands for a person, and counts them as those of workers are.
+
+    Parameters
+    ----------
+    store : Store
+    now : callable
+        UTC seconds since the epoch.
+    run : callable
+        Starts a command.
+    """
+
+    def count_and_run(command: Sequence[str]) -> Reply:
+        try:
+            with store.transaction() as tx:
+                questions.take(tx, command[0], every=0.0, now=now())
+        except EnvironmentFault as fault:  # whoever may only read may ask all the same
+            log.info("%s is called, and not counted: %s", command[0], fault)
+        return run(command)
+
+    return count_and_run
 
 
 def causes_for(

@@ -5,11 +5,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slurmband.domain.labels import demands
+from slurmband.domain.labels import demands, satisfy
+from slurmband.domain.workers import LOCAL_CLUSTER
 from slurmband.errors import UsageError
 from slurmband.slurm.arrays import parse
+from slurmband.slurm.command import Run
 from slurmband.slurm.environment import TEMPLATE, WORKERS_PER_ELEMENT
+from slurmband.slurm.pending import PENDING, ask
 from slurmband.slurm.script import exports
+from slurmband.slurm.script import labels as offered_by
 from slurmband.store import listings, queries
 from slurmband.store.database import Store
 
@@ -32,16 +36,25 @@ class Need:
         What comes after ``slurmband submit``.
     directory : str
         Where that is to be said.
+    queued : list of int
+        Arrays that offer it and are pending: nothing is to be submitted.
     """
 
     requirements: list[str]
     tasks: int
     words: list[str]
     directory: str
+    queued: list[int]
 
 
-def needed(store: Store) -> list[Need]:
-    """Say which submissions would do what is left and no live worker can do.
+def needed(store: Store, *, run: Run) -> list[Need]:
+    """Say which submissions would do what is left and no live worker can do; SLURM is asked once.
+
+    Parameters
+    ----------
+    store : Store
+    run : callable
+        Starts a command of SLURM's.
 
     Raises
     ------
@@ -55,8 +68,24 @@ def needed(store: Store) -> list[Need]:
         return []
     if not rows:
         raise UsageError("no array of this band was submitted: start one by `slurmband submit`.")
-    last = rows[-1]
-    return [Need(list(r), n, _words(last, r, n), last["directory"]) for r, n in left.items()]
+    last, offered = rows[-1], _pending(rows, run)
+    return [
+        Need(
+            *(list(required), tasks, _words(last, required, tasks), last["directory"]),
+            queued=[array for array, labels in offered.items() if satisfy(labels, required)],
+        )
+        for required, tasks in left.items()
+    ]
+
+
+def _pending(rows: Sequence[dict[str, Any]], run: Run) -> dict[int, frozenset[str]]:
+    """Return what those arrays offer of which elements are pending, as far as SLURM says so."""
+    of_slurm = {row["array_job_id"]: row for row in rows if row["cluster"] != LOCAL_CLUSTER}
+    return {
+        array: offered_by(of_slurm[array]["script"])
+        for array, elements in ask(of_slurm, run=run).arrays.items()
+        if any(element.state == PENDING for element in elements.values())
+    }
 
 
 def _words(row: dict[str, Any], requirements: Collection[str], tasks: int) -> list[str]:
@@ -75,7 +104,7 @@ def _words(row: dict[str, Any], requirements: Collection[str], tasks: int) -> li
             labels.append(f"{name}={value:.0f}")
     elements = min(tasks, len(parse(row["array"])))
     own = [*("--array", str(elements)), *(["--labels", ",".join(labels)] if labels else [])]
-    local = ["--cluster", row["cluster"]] if row["cluster"] == "local" else []
+    local = ["--cluster", row["cluster"]] if row["cluster"] == LOCAL_CLUSTER else []
     return [*own, *local, *_of_ours(row), *options, *_program(row["command"])]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.commands import installed
 from tests.integration.band import Band
 
 pytestmark = pytest.mark.integration
@@ -77,6 +78,27 @@ def test_what_is_submitted_again_is_like_the_last_submission(band: Band, tmp_pat
     logs = sorted((band.folder / "slurmband.sqlite.d" / "logs").iterdir())
     assert all("mine" in log.read_text() for log in logs)
     assert len(logs) == 2
+
+
+def test_what_is_pending_is_not_submitted_again(band: Band) -> None:
+    slurm = installed(band.folder, band.environ)
+    band.write("flow.py", FLOW)
+    band.cli("submit", "--mem", "64G", "flow.py")
+    assert slurm.begin(band, "36_0").wait(120) == 0
+
+    slurm.set(queued=["36|1|PENDING|N/A|Priority"])  # which does not offer it
+    band.cli("recover", "--submit")
+    slurm.set(queued=["37|0|PENDING|N/A|Priority"])
+    (need,) = band.json("recover")
+    assert need["queued"] == [37]
+    said = band.cli("recover", "--submit").stdout
+    assert said == "# 2 tasks for gpu, mem>=96G: queued for them, and pending: 37\n"
+    assert len(band.sql("SELECT id FROM submissions")) == 2
+    questions = {row["command"]: row["n"] for row in band.json("status", "--now")["questions"]}
+    assert questions == {"squeue": 3}
+
+    slurm.set(squeue="down")  # nobody knows: then a person decides
+    assert band.json("recover")[0]["queued"] == []
 
 
 def test_without_a_submission_there_is_nothing_to_repeat(band: Band) -> None:
