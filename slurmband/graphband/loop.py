@@ -368,6 +368,7 @@ class Loop(Generic[T]):
     def _begin(self) -> Life:
         element = element_from(os.environ)
         life = self._new_life(element)
+        self._owes_since = float("inf")
         self._learn_time(element)
         if self._lookout is None:  # what it has seen of others outlives this worker's own lives
             self._lookout = Lookout(

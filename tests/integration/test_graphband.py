@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from slurmband import BandStopped, Graphband, Task
 from slurmband.clock import SystemClock
 from slurmband.errors import FingerprintsChanged
 from slurmband.graphband import loop
+from slurmband.liveness.beats import Beats
 from slurmband.processes import identify
 from slurmband.store import listings, membership
 from slurmband.store.database import Store
@@ -187,6 +189,25 @@ def test_nothing_more_is_to_be_had_behind_a_failure(db: Path) -> None:
 
     assert states(db) == {"a": "failed", "b": "blocked"}
     assert not make([Task("a"), Task("b", dependencies={"a"})], db, "bob").has_more_jobs
+
+
+def test_a_program_that_pauses_between_its_loops_is_not_held_up(
+    db: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    band = make([Task("a"), Task("b")], db, heartbeat_interval=0.02, heartbeat_timeout=0.05)
+    with contextlib.closing(band):
+        for _ in band:
+            band.close()
+        time.sleep(loop.HELD_UP * 0.05 + 0.1)
+
+        beats = Beats(band.store.layout.beats)
+        key = band._loop.begun().worker.key
+        first = beats.read(key)
+        wait_for(lambda: beats.read(key) != first, what="a beat")
+        second = beats.read(key)
+        wait_for(lambda: beats.read(key) != second, what="another beat")
+
+    assert "held up" not in caplog.text
 
 
 def test_a_failure_is_kept_whose_words_are_no_utf_8(db: Path) -> None:
