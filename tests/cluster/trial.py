@@ -215,11 +215,11 @@ class Band:
 
 
 def _take(step: Callable[[], None], nemesis: Nemesis) -> None:
-    """Do one step of a trial; once more, where it came to nothing by a node that stood still."""
+    """Do one step of a trial; once more, where it came to nothing by what was not ours."""
     try:
         step()
     except NoProgress:
-        if not nemesis.boot_what_stood_still():
+        if not nemesis.mend():
             raise
         step()
 

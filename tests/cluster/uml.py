@@ -85,5 +85,14 @@ class ClusterGround:
             if self._uptime(node) - its < KEEPS_TIME * (now - ours)
         ]
 
+    def server_answers(self) -> bool:
+        return any(
+            self._cluster.exec(
+                node, "timeout", "-s", "KILL", 20, "ls", self.share, code=None
+            ).returncode
+            == 0
+            for node in self._clocks
+        )
+
     def _uptime(self, node: int) -> float:
         return float(self._cluster.exec(node, "cat", "/proc/uptime").stdout.split()[0])
