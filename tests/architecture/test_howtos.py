@@ -94,18 +94,19 @@ def test_a_job_that_is_over_before_its_task_is_charged_from_the_second_time_on(
 def test_a_task_outlives_its_job(
     band: Band, slurm: FakeSlurm, reads: Callable[..., Reader]
 ) -> None:
-    reader = reads("outlive-a-job", instead={"100_000": "20"})
+    first = "task.attempt == 1 and task.id == 'simulate-0'"  # has no end before it is to leave
+    reader = reads("outlive-a-job", instead={"100_000": f"(1e9 if {first} else 5)"})
 
     def warned() -> None:
-        first = slurm.begin(band, "36_0")
+        worker = slurm.begin(band, "36_0")
         wait_for(lambda: busy_workers(band, 1), what="the task has begun")
-        first.send_signal(signal.SIGUSR1)
-        assert first.wait(60) == 0
+        worker.send_signal(signal.SIGUSR1)
+        assert worker.wait(60) == 0
 
     reader.follow(after={"slurmband submit": warned})
 
     saved = int((band.folder / "simulate-0.json").read_text())
-    assert 0 < saved < 20
+    assert saved > 0
     assert slurm.begin(band, "36_1").wait(60) == 0
     assert {row["state"] for row in band.json("tasks")} == {"completed"}
 
