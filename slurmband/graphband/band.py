@@ -340,13 +340,14 @@ class Graphband(Generic[T]):
 
     @property
     def draining(self) -> bool:
-        """Whether this worker was asked to leave, by SIGTERM or SIGUSR1."""
+        """Whether this worker was asked to leave: by SIGTERM, SIGUSR1, or `slurmband stop`."""
         return self._made_loop is not None and bool(self._made_loop.drain)
 
     def hand_back(self) -> NoReturn:
         """End the task in hand unfinished, charged to nobody: another worker is to go on with it.
 
-        For a task that sees `draining`, and has saved what it has done. It does not return.
+        For a task that sees `draining`, and has saved what it has done, in `run` or in a loop inside
+        ``with``. It does not return.
 
         Raises
         ------

@@ -29,14 +29,20 @@ def counted(store: Store, now: Callable[[], float], *, run: Run = run) -> Run:
     """
 
     def count_and_run(command: Sequence[str]) -> Reply:
-        try:
-            with store.transaction() as tx:
-                questions.take(tx, command[0], every=0.0, now=now())
-        except EnvironmentFault as fault:  # whoever may only read may ask all the same
-            log.info("%s is called, and not counted: %s", command[0], fault)
+        may_ask_for_person(store, command[0], every=0.0, now=now())
         return run(command)
 
     return count_and_run
+
+
+def may_ask_for_person(store: Store, command: str, *, every: float, now: float) -> bool:
+    """Take the right to call a command, and count the call; who may only read asks uncounted."""
+    try:
+        with store.transaction() as tx:
+            return questions.take(tx, command, every=every, now=now)
+    except EnvironmentFault as fault:
+        log.info("%s is called, and not counted: %s", command, fault)
+        return True
 
 
 def causes_for(

@@ -82,7 +82,7 @@ def refusal(link: Link) -> str | None:
     if link.length >= link.most:
         return f"{link.most} submissions were all it may have (--max-submissions)"
     if not link.furthered:
-        return "none of its workers completed anything, so that the next would not either"
+        return "none of its workers completed a task or handed one back: the next would not, either"
     return None
 
 

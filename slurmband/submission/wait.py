@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from slurmband.clock import Clock
 from slurmband.domain.states import ACTIVE, TaskState, wanted
 from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
+from slurmband.liveness.inquiry import ASK_EVERY, may_ask_for_person
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
-from slurmband.store import chains, growth, queries, questions
+from slurmband.store import chains, growth, queries
 from slurmband.store.database import Store
 from slurmband.store.modes import Mode
 from slurmband.submission.submit import Queued
 
 #: Seconds between looks at the database; in shared mode each look takes a lock that workers want.
 LOOK_EVERY = {Mode.LOCAL: 0.5, Mode.SHARED: 10.0}
-#: Seconds without a live worker after which a band without arrays is given up.
+#: Seconds without a live worker after which a band without arrays is given up, and SLURM is asked about
+#: arrays; and the least seconds between two tries to ask it.
 ABSENT_FOR = 30.0
-#: Least seconds between questions to SLURM whether the arrays are still there, of all who wait; and
-#: for how long nothing must have happened in a band whose workers live.
-ASK_EVERY = 60.0
-#: What these questions are counted as; workers ask for reasons of their own.
+#: What the questions of those who wait are counted as; workers ask for reasons of their own.
 QUESTION = "squeue, to wait"
 
 
@@ -87,12 +86,14 @@ def follow(
     queue : SlurmQueue
     clock : Clock
     """
-    seen = moved = clock.monotonic()
+    seen = moved = asked = clock.monotonic()
     newest = -1
     while True:
         now, gone = clock.monotonic(), False
         quiet = now - seen >= ABSENT_FOR or now - moved >= ASK_EVERY
-        if arrays and (quiet or all(array.local for array in arrays)):
+        due = quiet and now - asked >= ABSENT_FOR
+        if arrays and (due or all(array.local for array in arrays)):
+            asked = now
             gone = _are_over(store, arrays, queue, clock)
             continued = _continued(store, arrays) if gone else None
             if continued is not None:
@@ -140,10 +141,5 @@ def _are_over(store: Store, arrays: Sequence[Queued], queue: SlurmQueue, clock: 
     of_slurm = [array.array_job_id for array in arrays if array not in own]
     if not of_slurm:
         return True
-    return _may_ask(store, clock) and not queue.are_queued(of_slurm)
-
-
-def _may_ask(store: Store, clock: Clock) -> bool:
-    """Take the right to ask SLURM, which all who wait for a band share."""
-    with store.transaction() as tx:
-        return questions.take(tx, QUESTION, every=ASK_EVERY, now=clock.now())
+    may_ask = may_ask_for_person(store, QUESTION, every=ASK_EVERY, now=clock.now())
+    return may_ask and not queue.are_queued(of_slurm)

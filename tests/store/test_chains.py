@@ -12,7 +12,8 @@ import pytest
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
 from slurmband.domain.workers import LOCAL_CLUSTER, Stop
-from slurmband.errors import CommitUnknown, RaceLost
+from slurmband.errors import CommitUnknown, DatabaseFault, RaceLost
+from slurmband.liveness.inquiry import ASK_EVERY
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import chains, intents, questions, stopping
@@ -204,7 +205,7 @@ def test_who_waits_for_an_array_waits_for_what_continues_it(bench: Bench) -> Non
     waiting = wait.follow(bench.store, [Queued(36, parse("2"))], queue=slurm, clock=clock)
 
     def later() -> bool:
-        clock.forward(wait.ASK_EVERY)
+        clock.forward(ASK_EVERY)
         return next(waiting).over
 
     assert not next(waiting).over
@@ -236,16 +237,37 @@ def test_slurm_is_asked_once_a_minute_for_all_arrays_and_only_where_nothing_happ
         return len(asked)
 
     held = bench.claim(alice)
-    assert look(wait.ASK_EVERY / 2) == 0
+    assert look(ASK_EVERY / 2) == 0
     bench.close(held)
-    assert look(wait.ASK_EVERY / 2) == 0  # something happened, and somebody is there
+    assert look(ASK_EVERY / 2) == 0  # something happened, and somebody is there
     began = clock.monotonic()
-    assert 2 <= look(5 * wait.ASK_EVERY) <= (clock.monotonic() - began) / wait.ASK_EVERY
+    assert 2 <= look(5 * ASK_EVERY) <= (clock.monotonic() - began) / ASK_EVERY
     assert set(asked) == {(36, 37)}
     with bench.store.read() as tx:
         assert [(row["command"], row["n"]) for row in questions.asked(tx)] == [
             (wait.QUESTION, len(asked))
         ]
+
+
+def test_who_may_only_read_waits_and_asks_uncounted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = HandClock()
+    queued = [True, False]
+    slurm: Any = SimpleNamespace(are_queued=lambda _arrays: queued.pop(0))
+    waiting = wait.follow(bench.store, [Queued(36, parse("2"))], queue=slurm, clock=clock)
+
+    def refuse(*_given: object, **_named: object) -> bool:
+        raise DatabaseFault("slurmband.sqlite", "attempt to write a readonly database")
+
+    monkeypatch.setattr(questions, "take", refuse)
+
+    assert not next(waiting).over
+    clock.forward(wait.ABSENT_FOR)
+    assert [next(waiting).over for _ in range(3)] == [False] * 3
+    assert queued == [False]  # and not asked again at once
+    clock.forward(wait.ABSENT_FOR)
+    assert next(waiting).over
 
 
 def test_an_array_that_was_not_submitted_so_is_not_continued(bench: Bench) -> None:
@@ -303,7 +325,7 @@ def test_who_was_asked_to_stop_continues_nothing(bench: Bench) -> None:
         ({"work_left": False}, "no work is left"),
         ({"others": 2}, "2 of its workers are still there"),
         ({"length": 3}, "--max-submissions"),
-        ({"furthered": 0}, "completed anything"),
+        ({"furthered": 0}, "completed a task"),
     ],
 )
 def test_why_an_array_is_not_continued(change: dict[str, Any], word: str) -> None:
