@@ -25,6 +25,7 @@ from slurmband.errors import (
     TimeLimitReached,
     WorkerLost,
 )
+from slurmband.graphband.dues import Dues
 from slurmband.graphband.endings import (
     AT_THE_WALL,
     COMPLETED,
@@ -58,9 +59,6 @@ log = logging.getLogger(__name__)
 
 #: What SLURM sends some time before the end of a job (``--signal``).
 WARNING: Final = signal.SIGUSR1.name
-#: After how many heartbeat timeouts a worker that begins and reports nothing of what it holds is held
-#: up: by a file server that does not answer it, say, while it answers its guardian.
-HELD_UP: Final = 5
 _ENDED_BADLY: Final = frozenset({Outcome.FAILED, Outcome.KILLED})
 
 T = TypeVar("T")
@@ -110,8 +108,7 @@ class Loop(Generic[T]):
         self._talking = threading.Lock()  # the lookout's thread may do a round, too
         self._found = Round()
         self._asked = self._taken = self._began = 0.0
-        #: Since when claims are held of which none is begun, or not yet reported.
-        self._owes_since = float("inf")
+        self._dues = Dues(clock, options.heartbeat_timeout)
         self._producing = False
         self._orders = Orders(store)
         self._time = JobTime(clock)
@@ -196,9 +193,9 @@ class Loop(Generic[T]):
         except WorkerLost as lost:
             self._mourn(life, lost)
             return None
-        owes = self._hand or self._hand.reports
-        self._owes_since = self._clock.monotonic() if owes else float("inf")
-        life.heartbeat.go_on()
+        self._dues.settle(life.heartbeat)
+        if self._hand or self._hand.reports:
+            self._dues.owe()
         self._tell(found)
         if found.superseded is not None:
             raise found.superseded
@@ -273,8 +270,7 @@ class Loop(Generic[T]):
             self._hand.ended(held, INTERRUPTED)
             return None
         self.held, self._time.fresh = held, False
-        self._owes_since = float("inf")
-        life.heartbeat.go_on()
+        self._dues.settle(life.heartbeat)
         self.title.in_task(life.worker.name, held.task, held.number)
         self._began = self._clock.monotonic()
         if held.time_limit is not None:
@@ -327,8 +323,8 @@ class Loop(Generic[T]):
         life.journal.ended(held.attempt, ending)
         self._hand.ended(held, ending)
         self.held = None
-        self._owes_since = self._clock.monotonic()
-        self._pace.ran(self._owes_since - self._taken)
+        self._dues.owe()
+        self._pace.ran(self._clock.monotonic() - self._taken)
         _log(
             logging.WARNING if ending.outcome in _ENDED_BADLY else logging.INFO,
             "task=%s attempt=%d worker=%s %s after %.2f s%s",
@@ -368,7 +364,7 @@ class Loop(Generic[T]):
     def _begin(self) -> Life:
         element = element_from(os.environ)
         life = self._new_life(element)
-        self._owes_since = float("inf")
+        self._dues.settle(life.heartbeat)
         self._learn_time(element)
         if self._lookout is None:  # what it has seen of others outlives this worker's own lives
             self._lookout = Lookout(
@@ -432,22 +428,8 @@ class Loop(Generic[T]):
     def _at_beat(self, life: Life) -> None:
         """Do what is to be done now and then, in the thread that hears the beats."""
         self._locks.beat()
-        self._hold_back_if_held_up(life)
+        self._dues.check(life.heartbeat, paused_at=life.paused_at)
         life.snapshots.flush()
-
-    def _hold_back_if_held_up(self, life: Life) -> None:
-        """Stop beating where nothing answers this worker, though it answers its guardian."""
-        since = self._owes_since
-        seconds = self._clock.monotonic() - max(since, life.paused_at)
-        if seconds > HELD_UP * self._options.heartbeat_timeout:
-            log.warning(
-                "worker=%s has been held up for %.0f s: it stops beating, so that others go on with "
-                "what it holds",
-                *(life.worker.name, seconds),
-            )
-            life.heartbeat.hold_back()
-            if self._owes_since != since:  # it went on just now
-                life.heartbeat.go_on()
 
     def _new_life(self, element: Element | None) -> Life:
         return Life(self._store, self._graph, self._options, self._clock, element)

@@ -13,7 +13,7 @@ import pytest
 from slurmband import BandStopped, Graphband, Task
 from slurmband.clock import SystemClock
 from slurmband.errors import FingerprintsChanged
-from slurmband.graphband import loop
+from slurmband.graphband import dues, loop
 from slurmband.liveness.beats import Beats
 from slurmband.processes import identify
 from slurmband.store import listings, membership
@@ -198,7 +198,7 @@ def test_a_program_that_pauses_between_its_loops_is_not_held_up(
     with contextlib.closing(band):
         for _ in band:
             band.close()
-        time.sleep(loop.HELD_UP * 0.05 + 0.1)
+        time.sleep(dues.PATIENCE * 0.05 + 0.1)
 
         beats = Beats(band.store.layout.beats)
         key = band._loop.begun().worker.key

@@ -171,7 +171,7 @@ def held_up(band: Band) -> Iterator[None]:
     notice.rename(kept)
     os.mkfifo(notice)  # to open or read it takes until somebody writes
     (band.folder / "go").touch()
-    wait_for(lambda: "has been held up" in band.log(), what="it is held up")
+    wait_for(lambda: "held up for" in band.log(), what="it is held up")
     yield
     with notice.open("r+b", buffering=0) as pipe:
         kept.replace(notice)
