@@ -60,7 +60,9 @@ def test_what_gets_nowhere_is_not_continued(band: Band) -> None:
     band.write("flow.py", FLOW)
 
     band.cli(*SUBMIT, "--time=0:12", "flow.py", "600", "4", SLURMBAND_RELEASE_AFTER="0.5")
-    wait_for(lambda: "completed anything" in said(band), what="it is not continued")
+    wait_for(
+        lambda: "completed a task or handed one back" in said(band), what="it is not continued"
+    )
 
     assert chain(band) == [(1, None)]
 
