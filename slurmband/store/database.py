@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -57,13 +58,13 @@ _LOCKED: Final = "locked"
 _TRANSIENT: Final = (_LOCKED, "locking protocol", "unable to open", "disk I/O error")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Transaction:
     """An open transaction; made by `Store` only, and dead when its ``with`` block ends."""
 
     connection: Connection
 
-    @property
+    @cached_property
     def driver(self) -> sqlite3.Connection:
         """The driver's own connection, for what is done many times."""
         return _driver_of(self.connection)

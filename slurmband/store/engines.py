@@ -12,6 +12,8 @@ from slurmband.store.modes import Mode
 #: Seconds that SQLite itself waits in shared mode: who holds the lock around it has nobody to wait for,
 #: but for a file server that keeps a lock of somebody who is gone.
 _WAIT_SHARED: Final = 1.0
+#: Prepared statements that a connection keeps: more than a round has, with all lengths of their lists.
+_STATEMENTS: Final = 1000
 #: What undoes a statement that fails halfway: else a file, and most of what is written.
 _IN_MEMORY: Final = "temp_store = MEMORY"
 _PRAGMAS: Final = {
@@ -49,7 +51,11 @@ def make_engine(file: Path, mode: Mode, *, busy_timeout: float) -> Engine:
         URL.create("sqlite", database=uri(file), query={"mode": "rw", "uri": "true"}),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are said by us, not by the driver
-        connect_args={"timeout": busy_timeout, "check_same_thread": False},
+        connect_args={
+            "timeout": busy_timeout,
+            "check_same_thread": False,
+            "cached_statements": _STATEMENTS,
+        },
     )
     pragmas = _PRAGMAS[mode]
 
