@@ -4,6 +4,8 @@ Sources: cgroups(7), and "memory.events" in the kernel's admin-guide/cgroup-v2; 
 the same counter in memory.oom_control. SLURM makes a group for each step of a job.
 """
 
+import os
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +16,17 @@ _GROUPS: Final = Path("/sys/fs/cgroup")
 def oom_kills(*, proc: Path = _PROC, groups: Path = _GROUPS) -> int:
     """Return how many processes of this process's group were killed for memory; 0 if nobody counts."""
     try:
-        counter = _counter((proc / "self" / "cgroup").read_text(), groups)
+        counter = _counter(os.getpid(), proc, groups)
         lines = counter.read_text().splitlines() if counter else []
         return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
     except (OSError, ValueError):
         return 0
 
 
-def _counter(mine: str, groups: Path) -> Path | None:
-    """Return the file with the count for a process with such a ``/proc/self/cgroup``."""
+@cache
+def _counter(_pid: int, proc: Path, groups: Path) -> Path | None:
+    """Return the file with the count; a process stays in the group that it was started in."""
+    mine = (proc / "self" / "cgroup").read_text()
     found = dict(line.split(":", 2)[1:] for line in mine.splitlines())
     for controllers, path in found.items():
         if "memory" in controllers.split(","):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from slurmband.domain.budgets import POISON, Charge
@@ -141,7 +142,7 @@ _CHARGE_OF_DEATH: Final[Mapping[str, Charge]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
     """What a task has behind it when an attempt has just been closed.
 
@@ -162,12 +163,12 @@ class Tally:
     charged: Mapping[Charge, int]
     budgets: Mapping[Charge, int]
 
-    @property
+    @cached_property
     def spent(self) -> bool:
         """Whether a budget is used up: without a completion, the task ends badly."""
         return self.poisoned or any(n > self.budgets[of] for of, n in self.charged.items())
 
-    @property
+    @cached_property
     def poisoned(self) -> bool:
         """Whether it took so many workers with it that it is given to no more."""
         toll = self.charged[Charge.KILLED] + self.charged[Charge.OUT_OF_MEMORY]

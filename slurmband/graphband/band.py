@@ -37,6 +37,7 @@ from slurmband.locks.user import UserLock
 from slurmband.processes import identify
 from slurmband.slurm.environment import element_from
 from slurmband.store import growth, queries, registration
+from slurmband.store.counts import Counts
 from slurmband.store.database import Store
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Graphband(Generic[T]):
         if self.options.disabled:
             return len(self._seen)
         with self.store.read() as tx:
-            return wanted(queries.counts(tx))
+            return wanted(Counts(tx).states)
 
     def __enter__(self) -> Self:
         self._entered = True
@@ -514,7 +515,7 @@ class Graphband(Generic[T]):
     def _ask_for_more(self) -> bool:
         with self.store.read() as tx:
             if registration.current(tx) is not None:
-                return queries.active_for(tx, self.labels) > 0
+                return Counts(tx).active_for(self.labels) > 0
         # Nobody has begun: ``while band.has_more_jobs: for task in band: ...`` must.
         return self.options.growing or any(
             satisfy(self.labels, task.requirements) for task in self.graph

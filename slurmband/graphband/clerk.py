@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
 
 from slurmband.clock import Clock
 from slurmband.domain.attempts import Claim, Report
@@ -24,6 +23,7 @@ from slurmband.store import (
     transitions,
 )
 from slurmband.store.claiming import Taker
+from slurmband.store.counts import Counts
 from slurmband.store.database import Transaction
 
 
@@ -41,6 +41,8 @@ class Done:
         Whether a report made work ready.
     again : bool
         Whether a round of this worker's had been done before of which it did not hear.
+    counts : Counts
+        How the band stands after it.
     """
 
     own: Round = field(default_factory=Round)
@@ -48,6 +50,7 @@ class Done:
     stale: list[Request] = field(default_factory=list)
     freed: bool = False
     again: bool = False
+    counts: Counts = field(init=False)
 
     def all(self, request: Request) -> list[tuple[Request, Round]]:
         """Return this worker's request and those of the others, each with what it brought."""
@@ -113,7 +116,9 @@ class Clerk:
             done.own.claims = _unheard(tx, request)
         if superseded is None and stopped_by is None:
             self._claim(tx, [(of, found) for of, found in rounds if not found.claims])
-        _count(tx, rounds)
+        done.counts = Counts(tx)
+        for of, found in rounds:
+            _say_where_it_stands(done.counts, of, found)
         return done
 
     def _superseded(self, tx: Transaction) -> GraphError | None:
@@ -164,15 +169,16 @@ class Clerk:
     def _takers(self, tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> list[Taker]:
         """Say how much each is to get of what is ready."""
         wishes = [of.wish for of, _ in rounds]
-        workers = queries.workers_alive(tx) if any(wish.want > 1 for wish in wishes) else 1
-        claimable = cache(partial(queries.claimable_for, tx))
+        several = any(wish.want > 1 for wish in wishes)
+        workers = queries.workers_alive(tx) if several else 1
+        counts = Counts(tx) if several else None
         takers = []
         for of, found in rounds:
             limit, left = of.wish.want - of.wish.in_hand, _left(of, found)
             if found.stop or (left is not None and left <= 0):
                 limit = 0
-            elif of.wish.want > 1:
-                limit = of.wish.of(claimable(of.worker.labels), workers)
+            elif counts is not None and of.wish.want > 1:
+                limit = of.wish.of(counts.claimable_for(of.worker.labels), workers)
             if limit > 0:
                 takers.append(Taker(of.worker.key, of.worker.labels, limit, left, of.fresh))
         return takers
@@ -223,13 +229,10 @@ def _apart(reports: Sequence[Report]) -> Iterator[list[Report]]:
         rest = [report for report in rest if group[report[0].task_key] is not report]
 
 
-def _count(tx: Transaction, rounds: Sequence[tuple[Request, Round]]) -> None:
-    """Say to each how far the band is."""
-    counts, left = queries.counts(tx), cache(partial(queries.active_for, tx))
-    claimable = cache(partial(queries.claimable_for, tx))
-    for of, found in rounds:
-        wants = _left(of, found) is not None and of.wish.want > of.wish.in_hand and not found.claims
-        found.no_time = wants and claimable(of.worker.labels) > 0
-        found.completed, found.total = counts[TaskState.COMPLETED], wanted(counts)
-        found.left = left(of.worker.labels)
-        found.finished = not any(counts[state] for state in ACTIVE)
+def _say_where_it_stands(counts: Counts, of: Request, found: Round) -> None:
+    """Say to a worker how far the band is."""
+    wants = _left(of, found) is not None and of.wish.want > of.wish.in_hand and not found.claims
+    found.no_time = wants and counts.claimable_for(of.worker.labels) > 0
+    found.completed, found.total = counts.states[TaskState.COMPLETED], wanted(counts.states)
+    found.left = counts.active_for(of.worker.labels)
+    found.finished = not any(counts.states[state] for state in ACTIVE)

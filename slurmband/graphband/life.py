@@ -258,7 +258,7 @@ class Life:
             done = self.clerk.do(tx, request, others)
             over = any(of.reports and not found.left for of, found in done.all(request))
             certain = done.again or over
-            news.calls = 1.0 if certain else self._share_called(tx, freed=done.freed)
+            news.calls = 1.0 if certain else _share_called(tx, done)
             news.newest = queries.newest_event(tx) if news.calls else 0
             news.due = not done.own.claims or self.snapshots.due()
             if news.due or (self._store.mode is Mode.SHARED and self.snapshots.is_old()):
@@ -271,13 +271,6 @@ class Life:
             self._notice.ring(news.newest, news.calls)
         if news.surveyed is not None:
             (self.snapshots.publish if news.due else self.snapshots.keep)(news.surveyed)
-
-    def _share_called(self, tx: Transaction, *, freed: bool) -> float:
-        """Say which share of those who wait is to come, if work may have become ready."""
-        if not freed:
-            return 0.0
-        waiting = queries.workers_alive(tx) - queries.workers_busy(tx)
-        return called(queries.claimable(tx).values(), waiting)
 
     def _prune(self) -> None:
         """Tidy up now that the band has nothing left to do; at the next end, if not now."""
@@ -340,3 +333,11 @@ class Life:
         self.heartbeat.stop()
         self.journal.close()
         self._publications.tidy(now=self._clock.now())
+
+
+def _share_called(tx: Transaction, done: Done) -> float:
+    """Say which share of those who wait is to come, if work may have become ready."""
+    ready = done.counts.claimable.values()
+    if not done.freed or not any(ready):
+        return 0.0
+    return called(ready, queries.workers_alive(tx) - queries.workers_busy(tx))

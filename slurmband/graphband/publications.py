@@ -57,8 +57,10 @@ class Publications:
 
     def withdraw(self, request: Request) -> Round | None:
         """Take the request back; return the answer, if there is one."""
+        if self._published != request.number:
+            return None
         asked, told = self._file(request, "asked"), self._file(request, "told")
-        if asked is None or told is None or self._published != request.number:
+        if asked is None or told is None:
             return None
         with suppress(OSError):
             asked.unlink(missing_ok=True)

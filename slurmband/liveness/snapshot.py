@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from slurmband.store import growth, listings, queries, questions
+from slurmband.store.counts import Counts
 from slurmband.store.database import Transaction
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def survey(tx: Transaction) -> Survey:
     grown = growth.look(tx)
     return {
         "sequence": queries.newest_event(tx),
-        "tasks": {str(state): count for state, count in queries.counts(tx).items()},
+        "tasks": {str(state): count for state, count in Counts(tx).states.items()},
         "workers": {str(status): count for status, count in queries.worker_counts(tx).items()},
         "revision": listings.revision_row(tx),
         "submissions": listings.submission_rows(tx),

@@ -169,9 +169,11 @@ class HostLock:
     def _open(self) -> int | None:
         if self.file is None:
             return None
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
+            with suppress(FileNotFoundError):
+                return os.open(self.file, flags, 0o600)
             self.file.parent.mkdir(mode=0o700, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             return os.open(self.file, flags, 0o600)
         except OSError as error:
             log.warning("no host lock at %s (%s): going on without, only slower", self.file, error)

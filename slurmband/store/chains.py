@@ -11,7 +11,8 @@ from slurmband.domain.attempts import Outcome, Reason
 from slurmband.domain.states import ACTIVE
 from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
 from slurmband.errors import RaceLost
-from slurmband.store import growth, queries
+from slurmband.store import growth
+from slurmband.store.counts import Counts
 from slurmband.store.database import Transaction
 from slurmband.store.schema import attempts, elements, submissions, workers, workflows
 
@@ -81,7 +82,7 @@ def link_of(tx: Transaction, worker: int) -> Link | None:
         .join(workers, workers.c.key == attempts.c.worker)
         .where(own, went_on)
     )
-    counts = queries.counts(tx)
+    counts = Counts(tx).states
     return Link(
         row=row,
         length=_length(tx, row),

@@ -332,7 +332,7 @@ class Store:
             connection.close()
 
     def _begin(self, connection: Connection) -> None:
-        self._retry(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._retry(lambda: _driver_of(connection).execute("BEGIN IMMEDIATE"))
 
     def _retry(self, action: Callable[[], T]) -> T:
         """Do `action` again while SQLite gives a reason that may pass, such as another node's lease."""
@@ -341,8 +341,8 @@ class Store:
         while True:
             try:
                 return action()
-            except DBAPIError as error:
-                told = str(error.orig)
+            except (DBAPIError, sqlite3.Error) as error:
+                told = str(error.orig if isinstance(error, DBAPIError) else error)
                 if not any(words in told for words in _TRANSIENT):
                     raise
                 if time.monotonic() >= deadline:

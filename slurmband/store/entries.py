@@ -43,6 +43,8 @@ def session(database: str | Path, *, write: bool = False) -> Iterator[Session]:
     try:
         with store.transaction() if write else store.read() as tx:
             # "rollback_only": the transaction is the store's, and neither commit() nor close() ends it.
+            if not tx.connection.in_transaction():  # as far as SQLAlchemy knows
+                tx.connection.begin()
             made = Session(bind=tx.connection, join_transaction_mode="rollback_only")
             with made as opened:
                 yield opened

@@ -5,11 +5,9 @@ for it, an end without completion blocks it, and an invalidation makes it wait a
 whether they were counted, so that nothing is counted down twice.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, case, func, select, update
 
@@ -17,16 +15,17 @@ from slurmband.domain.states import CLAIMABLE, ENDED_BADLY, TRANSITIONS, Event, 
 from slurmband.errors import InvariantBroken, RaceLost
 from slurmband.store.database import Transaction
 from slurmband.store.schema import edges, task_statuses, tasks
-from slurmband.store.statements import KEYS, MANY, Insertion, Row, Statement, Values
+from slurmband.store.statements import KEYS, MANY, Insertion, Statement, Values
 
 K = TypeVar("K")
+_NO_VALUES: Final[Values] = MappingProxyType({})
+_NO_VALUES_AT_ALL: Final[Mapping[int, Values]] = MappingProxyType({})
 #: Where a task that an edge leads to is. Written so that SQLite does not go by the index of states, and
 #: so through all tasks that are in one of them.
 STATE_ALONG_EDGE: Final = func.coalesce(tasks.c.state, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One task's step along an edge of the table, and who took it.
 
     Parameters
@@ -54,7 +53,7 @@ def move(
     now: float,
     *,
     write: Statement | None = None,
-    values: Mapping[int, Values] = MappingProxyType({}),
+    values: Mapping[int, Values] = _NO_VALUES_AT_ALL,
 ) -> dict[int, TaskState]:
     """Move tasks along edges of the table, and write the history with it.
 
@@ -80,27 +79,21 @@ def move(
     RaceLost
         If a task is not where it was seen.
     """
-    reached = {step.task: along(step.was, step.event) for step in steps}
-    to = {task: state.value for task, state in reached.items()}
-    moved = (write or _MOVE).change(
-        tx,
-        {
-            step.task: {"was": step.was.value, "to": to[step.task], **values.get(step.task, {})}
-            for step in steps
-        },
-    )
+    reached: dict[int, TaskState] = {}
+    alike: dict[tuple[object, ...], list[int]] = {}
+    history = []
+    for task, was, event, worker, attempt, fingerprint in steps:
+        reached[task] = state = along(was, event)
+        to = state.value
+        alike.setdefault((was.value, to, *values.get(task, _NO_VALUES).values()), []).append(task)
+        history.append((task, to, event.value, now, worker, attempt, fingerprint))
+    moved = 0
+    for (was_at, goes_to, *_), keys in alike.items():
+        more = values.get(keys[0], _NO_VALUES)
+        moved += (write or _MOVE).change_all(tx, keys, was=was_at, to=goes_to, **more)
     if moved != len(steps):
         raise RaceLost(f"{len(steps) - moved} of {len(steps)} tasks are not where they were")
-    _HISTORY.run(
-        tx,
-        [
-            (
-                *(step.task, to[step.task], step.event.value, now),
-                *(step.worker, step.attempt, step.fingerprint),
-            )
-            for step in steps
-        ],
-    )
+    _HISTORY.run(tx, history)
     return reached
 
 
@@ -162,35 +155,32 @@ def states_of(tx: Transaction, keys: Collection[int]) -> dict[int, TaskState]:
 
 def free_dependents(tx: Transaction, completed: Collection[int], now: float) -> frozenset[str]:
     """Satisfy the edges that leave completed tasks; return the ids that became ready."""
-    counted = Counter[int]()
-    seen: dict[int, Row] = {}
-    for row in _UNSATISFIED.run_for(tx, completed):
-        counted[row.key] += row.n
-        seen[row.key] = row
-    if not seen:
+    left: dict[int, int] = {}
+    counted: dict[int, int] = {}
+    for task, n, unmet in _UNSATISFIED.run_for(tx, completed):
+        counted[task] = counted.get(task, 0) + n
+        left[task] = left.get(task, unmet) - n
+    if not counted:
         return frozenset()
-    _COUNT_DOWN.change(tx, {task: {"n": n} for task, n in counted.items()})
+    by_number: dict[int, list[int]] = {}
+    for task, n in counted.items():
+        by_number.setdefault(n, []).append(task)
+    for n, dependents in by_number.items():
+        _COUNT_DOWN.change_all(tx, dependents, n=n)
     _SATISFY.run_for(tx, completed)
-    return _free(tx, [row for row in seen.values() if row.unmet == counted[row.key]], now)
+    return free(tx, [task for task, n in left.items() if not n], now)
 
 
 def free(tx: Transaction, among: Collection[int], now: float) -> frozenset[str]:
     """Make those of some waiting tasks ready that wait for nothing any more; return their ids."""
-    return _free(tx, _MET.run_for(tx, among), now)
+    met = _MET.run_for(tx, among)
+    was, event = TaskState.WAITING, Event.FREE
+    move(tx, [Move(row.key, was, event, fingerprint=row.fingerprint) for row in met], now)
+    return frozenset(row.id for row in met)
 
 
-def _free(tx: Transaction, met: Collection[Row], now: float) -> frozenset[str]:
-    free = [row for row in met if row.state == TaskState.WAITING]
-    steps = [
-        Move(row.key, TaskState.WAITING, Event.FREE, fingerprint=row.fingerprint) for row in free
-    ]
-    move(tx, steps, now)
-    return frozenset(row.id for row in free)
-
-
-_SEEN = (tasks.c.key, tasks.c.id, tasks.c.state, tasks.c.unmet, tasks.c.fingerprint)
 _UNSATISFIED = Statement(
-    select(*_SEEN, func.count().label("n"))
+    select(tasks.c.key, func.count().label("n"), tasks.c.unmet)
     .join_from(edges, tasks, tasks.c.key == edges.c.downstream)
     .where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0)
     .group_by(edges.c.downstream)
@@ -201,7 +191,11 @@ _COUNT_DOWN = Statement(
 _SATISFY = Statement(
     update(edges).where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0).values(satisfied=1)
 )
-_MET = Statement(select(*_SEEN).where(tasks.c.key.in_(KEYS), tasks.c.unmet == 0))
+_MET = Statement(
+    select(tasks.c.key, tasks.c.id, tasks.c.fingerprint).where(
+        tasks.c.key.in_(KEYS), tasks.c.unmet == 0, STATE_ALONG_EDGE == TaskState.WAITING
+    )
+)
 
 
 def block_dependents(tx: Transaction, ended: Iterable[int], now: float) -> None:

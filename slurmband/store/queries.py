@@ -1,15 +1,16 @@
 """What is read to decide by: what is where, who is who, and what led to it."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from sqlalchemy import RowMapping, bindparam, func, literal, select
 
 from slurmband.domain.attempts import Claim, Reason
 from slurmband.domain.labels import satisfy
 from slurmband.domain.processes import ProcessIdentity
-from slurmband.domain.states import ACTIVE, CLAIMABLE, TaskState
+from slurmband.domain.states import CLAIMABLE, TaskState
 from slurmband.domain.workers import LOCAL_CLUSTER, Element, Worker, WorkerStatus
+from slurmband.store.counts import Counts
 from slurmband.store.database import Transaction
 from slurmband.store.schema import (
     WORKFLOW,
@@ -19,44 +20,8 @@ from slurmband.store.schema import (
     task_counts,
     tasks,
     workers,
-    workflows,
 )
 from slurmband.store.statements import KEYS, Statement
-
-
-def counts(tx: Transaction) -> dict[TaskState, int]:
-    """Count the tasks in each state; every state is there."""
-    found = dict.fromkeys(TaskState, 0)
-    for row in _TASK_COUNTS.run(tx):
-        found[TaskState(row.state)] += row.n
-    return found
-
-
-def active_for(tx: Transaction, labels: Collection[str]) -> int:
-    """Count the tasks that a worker with these labels could still come to run.
-
-    While the graph grows, one more stands for those that are to come.
-    """
-    return _count_for(tx, labels, ACTIVE) + (_GROWING.value(tx) or 0)
-
-
-def claimable_for(tx: Transaction, labels: Collection[str]) -> int:
-    """Count the tasks that a worker with these labels could claim now, slots of running ones aside."""
-    return _count_for(tx, labels, CLAIMABLE)
-
-
-def _count_for(tx: Transaction, labels: Collection[str], states: Collection[str]) -> int:
-    rows = (row for row in _TASK_COUNTS.run(tx) if row.state in states)
-    return sum(row.n for row in rows if satisfy(labels, json.loads(row.requirements)))
-
-
-def claimable(tx: Transaction) -> Mapping[str, int]:
-    """Count the tasks that could be claimed now, for each set of requirements in the band."""
-    found: dict[str, int] = {}
-    for row in _TASK_COUNTS.run(tx):
-        ready = row.n if row.state in CLAIMABLE else 0
-        found[row.requirements] = found.get(row.requirements, 0) + ready
-    return found
 
 
 def workers_alive(tx: Transaction) -> int:
@@ -69,8 +34,6 @@ def workers_busy(tx: Transaction) -> int:
     return int(_WORKERS_BUSY.value(tx))
 
 
-_TASK_COUNTS = Statement(select(task_counts).where(task_counts.c.n > 0))
-_GROWING = Statement(select(workflows.c.growing))
 _WORKERS_ALIVE = Statement(
     select(func.count()).where(
         workers.c.workflow_id == WORKFLOW, workers.c.status == WorkerStatus.ALIVE
@@ -101,12 +64,12 @@ def _offered(tx: Transaction) -> list[set[str]]:
 def left_for_nobody(tx: Transaction) -> dict[tuple[str, ...], int]:
     """Count the unfinished tasks that no live worker could come to do, by what they require."""
     offered = _offered(tx)
-    found: dict[tuple[str, ...], int] = {}
-    for row in _TASK_COUNTS.run(tx):
-        required = tuple(json.loads(row.requirements))
-        if row.state in ACTIVE and not any(satisfy(labels, required) for labels in offered):
-            found[required] = found.get(required, 0) + row.n
-    return found
+    wanted = {tuple(json.loads(text)): n for text, n in Counts(tx).active.items() if n}
+    return {
+        required: n
+        for required, n in wanted.items()
+        if not any(satisfy(labels, required) for labels in offered)
+    }
 
 
 def first_ended_badly(tx: Transaction) -> str | None:

@@ -10,7 +10,6 @@ import re
 from collections import namedtuple
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, islice
 from sqlite3 import Cursor
 from typing import Any, Final
@@ -26,6 +25,8 @@ _PARAMETERS: Final = 999
 #: Lengths that an IN list is filled up to, and rows of an INSERT: so few statements are prepared.
 _LENGTHS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 MANY: Final = _LENGTHS[-1]
+#: The least of them that is enough for so many.
+_LENGTH_FOR: Final = [min(n for n in _LENGTHS if n >= many) for many in range(MANY + 1)]
 _KEYS: Final = "keys"
 #: What stands in a statement for the list of keys that it is about: ``tasks.c.key.in_(KEYS)``.
 KEYS: Final[BindParameter[Any]] = bindparam(_KEYS, expanding=True)
@@ -69,30 +70,15 @@ class Statement:
     def __init__(self, statement: Executable) -> None:
         _ALL.append(self)
         self._statement = statement
+        self._compiled: _Compiled | None = None
         self._row: Any = None
         self._listed: dict[int, str] = {}
 
-    @cached_property
-    def _compiled(self) -> _Compiled:
-        assert isinstance(self._statement, ClauseElement)
-        compiled = self._statement.compile(dialect=_DIALECT)
-        always = {name: value for name, value in compiled.params.items() if value is not None}
-        names: list[str] = []
-
-        def written(found: re.Match[str]) -> str:
-            name = found["name"]
-            if name in always:
-                return _literal(always[name])
-            names.append(name or _KEYS)
-            return found[0] if name is None else "?"
-
-        sql = _PARAMETER.sub(written, str(compiled))
-        place = names.index(_KEYS) if _KEYS in names else len(names)
-        return _Compiled(sql, names[:place], names[place + 1 :])
-
-    def prepare(self) -> None:
+    def prepare(self) -> _Compiled:
         """Do what need be done once, before a transaction in which others would wait for it."""
-        _ = self._compiled
+        if self._compiled is None:
+            self._compiled = _compile(self._statement)
+        return self._compiled
 
     def run(self, tx: Transaction, **values: object) -> list[Row]:
         """Execute it once; return its rows."""
@@ -105,7 +91,7 @@ class Statement:
 
     def run_many(self, tx: Transaction, rows: Sequence[Values]) -> None:
         """Execute it once for each row of parameters."""
-        what = self._compiled
+        what = self.prepare()
         tx.driver.executemany(what.sql, [_bound(what.before, row) for row in rows])
 
     def change(self, tx: Transaction, rows: Mapping[int, Values]) -> int:
@@ -113,29 +99,29 @@ class Statement:
         alike: dict[tuple[object, ...], list[int]] = {}
         for key, values in rows.items():
             alike.setdefault(tuple(values.values()), []).append(key)
-        return sum(
-            cursor.rowcount
-            for keys in alike.values()
-            for cursor in self._execute_for(tx, keys, rows[keys[0]])
-        )
+        return sum(self.change_all(tx, keys, **rows[keys[0]]) for keys in alike.values())
+
+    def change_all(self, tx: Transaction, keys: Collection[int], **values: object) -> int:
+        """Execute it for lists of keys; return how many rows changed."""
+        return sum([cursor.rowcount for cursor in self._execute_for(tx, keys, values)])
 
     def run_for(self, tx: Transaction, keys: Collection[int], **values: object) -> list[Row]:
         """Execute it for lists of keys; return the rows of all."""
         return [row for cursor in self._execute_for(tx, keys, values) for row in self._rows(cursor)]
 
     def _execute(self, tx: Transaction, values: Values) -> Cursor:
-        what = self._compiled
+        what = self.prepare()
         return tx.driver.execute(what.sql, _bound(what.before, values))
 
     def _execute_for(
         self, tx: Transaction, keys: Collection[int], values: Values
     ) -> Iterator[Cursor]:
         """Execute it for parts of a list of keys, each filled up with its last key."""
-        what = self._compiled
+        what = self.prepare()
         before, after = _bound(what.before, values), _bound(what.after, values)
         rest = iter(keys)
         while part := list(islice(rest, MANY)):
-            length = next(length for length in _LENGTHS if length >= len(part))
+            length = _LENGTH_FOR[len(part)]
             part += part[-1:] * (length - len(part))
             yield tx.driver.execute(self._with_list(length), before + part + after)
 
@@ -144,7 +130,7 @@ class Statement:
         found = self._listed.get(length)
         if found is None:
             listed = ", ".join("?" * length)
-            found = self._listed[length] = self._compiled.sql.replace(_LIST, listed)
+            found = self._listed[length] = self.prepare().sql.replace(_LIST, listed)
         return found
 
     def _rows(self, cursor: Cursor) -> list[Row]:
@@ -153,6 +139,24 @@ class Statement:
         if self._row is None:
             self._row = namedtuple("Row", [name for name, *_ in cursor.description])  # type: ignore[misc]  # known when it runs
         return list(map(self._row._make, cursor))
+
+
+def _compile(statement: Executable) -> _Compiled:
+    assert isinstance(statement, ClauseElement)
+    compiled = statement.compile(dialect=_DIALECT)
+    always = {name: value for name, value in compiled.params.items() if value is not None}
+    names: list[str] = []
+
+    def written(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name in always:
+            return _literal(always[name])
+        names.append(name or _KEYS)
+        return found[0] if name is None else "?"
+
+    sql = _PARAMETER.sub(written, str(compiled))
+    place = names.index(_KEYS) if _KEYS in names else len(names)
+    return _Compiled(sql, names[:place], names[place + 1 :])
 
 
 def _bound(names: Sequence[str], values: Values) -> list[object]:

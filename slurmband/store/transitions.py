@@ -112,7 +112,8 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
         if ending.outcome is Outcome.COMPLETED and ending.seconds is not None:
             took.setdefault(row.kind, []).append(ending.seconds)
         charge = charge_of(ending)
-        require_more(tx, row, charge, attempt.worker)
+        if charge is not None:
+            require_more(tx, row, charge, attempt.worker)
         if charge is not None or ending.reason == Reason.TIME_LIMIT:
             charged[row.key] = _charged(row, charge, ending)
         tally = _tally(row, ending.outcome, charge)
@@ -194,26 +195,24 @@ def _charged(row: Row, charge: Charge | None, ending: Ending) -> dict[str, Any]:
 
 def _tally(row: Row, outcome: Outcome, charge: Charge | None) -> Tally:
     """Count this end, and return what the task has behind it now."""
-    return Tally(
-        row.still_open,
-        row.completions + (outcome is Outcome.COMPLETED) > 0,
-        _counted(_counters(row), charge),
-        _budgets_as(_budgets(row)),
-    )
+    completions = row.completions + (outcome is Outcome.COMPLETED)
+    return _tally_of(row.still_open, completions > 0, _counters(row), charge, _budgets(row))
 
 
 _counters: Final = attrgetter(*COUNTERS.values())
 _budgets: Final = attrgetter(*BUDGETS.values())
 
 
-@lru_cache
-def _counted(before: tuple[int, ...], charge: Charge | None) -> Mapping[Charge, int]:
-    return {each: n + (each is charge) for each, n in zip(COUNTERS, before, strict=True)}
-
-
-@lru_cache
-def _budgets_as(found: tuple[int, ...]) -> Mapping[Charge, int]:
-    return dict(zip(BUDGETS, found, strict=True))
+@lru_cache  # of a thousand tasks that complete, all but a few have the same behind them
+def _tally_of(
+    still_open: int,
+    completed: bool,  # so that what is cached is found by place
+    before: tuple[int, ...],
+    charge: Charge | None,
+    budgets: tuple[int, ...],
+) -> Tally:
+    charged = {each: n + (each is charge) for each, n in zip(COUNTERS, before, strict=True)}
+    return Tally(still_open, completed, charged, dict(zip(BUDGETS, budgets, strict=True)))
 
 
 def standing(tx: Transaction, keys: Collection[int]) -> dict[int, tuple[Row, Tally]]:

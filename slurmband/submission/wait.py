@@ -10,6 +10,7 @@ from slurmband.liveness.inquiry import ASK_EVERY, may_ask_for_person
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.store import chains, growth, queries
+from slurmband.store.counts import Counts
 from slurmband.store.database import Store
 from slurmband.store.modes import Mode
 from slurmband.submission.submit import Queued
@@ -114,7 +115,7 @@ def look(store: Store, *, deserted: bool = False) -> Progress:
         found = growth.look(tx)
         growing = None if found is None else found.growing
         newest = queries.newest_event(tx)
-        return Progress(queries.counts(tx), alive, deserted, growing, newest)
+        return Progress(Counts(tx).states, alive, deserted, growing, newest)
 
 
 def _continued(store: Store, arrays: Sequence[Queued]) -> list[Queued] | None:

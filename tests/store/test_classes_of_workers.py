@@ -6,6 +6,7 @@ import pytest
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
 from slurmband.store import explanations, queries
+from slurmband.store.counts import Counts
 from tests.store.builders import Bench, names, task
 
 pytestmark = pytest.mark.unit
@@ -88,8 +89,8 @@ def test_counts_follow_what_is_required(bench: Bench) -> None:
 
     with bench.store.read() as tx:
         assert queries.left_for_nobody(tx) == {("mem>=96G", "oven"): 1}
-        assert queries.claimable_for(tx, small.labels) == 0
-        assert queries.claimable_for(tx, {"oven", "mem=96G"}) == 1
+        assert Counts(tx).claimable_for(small.labels) == 0
+        assert Counts(tx).claimable_for({"oven", "mem=96G"}) == 1
         assert queries.unservable(tx) == ['["mem>=96G", "oven"]']
 
 

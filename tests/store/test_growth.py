@@ -6,7 +6,8 @@ import pytest
 
 from slurmband.domain.workers import Worker
 from slurmband.errors import GraphGrows, ProducerLost, UnknownDependency
-from slurmband.store import growth, queries
+from slurmband.store import growth
+from slurmband.store.counts import Counts
 from slurmband.store.growth import Growth
 from tests.store.builders import FAILED, Bench, finish, task
 
@@ -35,7 +36,7 @@ def bob(bench: Bench, alice: Worker) -> Worker:
 
 def left(bench: Bench, labels: str = "") -> int:
     with bench.store.read() as tx:
-        return queries.active_for(tx, labels.split())
+        return Counts(tx).active_for(labels.split())
 
 
 def said(bench: Bench) -> list[tuple[str, str | None]]:

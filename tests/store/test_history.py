@@ -6,7 +6,8 @@ import pytest
 
 from slurmband.domain.attempts import Reason
 from slurmband.domain.states import TaskState
-from slurmband.store import listings, queries
+from slurmband.store import listings
+from slurmband.store.counts import Counts
 from tests.store.builders import FAILED, KILLED, RELEASED, Bench, Row, task
 
 pytestmark = pytest.mark.unit
@@ -125,7 +126,7 @@ def test_counts_name_every_state(bench: Bench) -> None:
     bench.register(task("a"), task("b", "a"), task("c", labels="gpu"))
 
     with bench.store.read() as tx:
-        found = queries.counts(tx)
+        found = Counts(tx).states
 
     nothing = dict.fromkeys(TaskState, 0)
     assert found == nothing | {TaskState.READY: 2, TaskState.WAITING: 1}

@@ -3,6 +3,7 @@
 import pytest
 
 from slurmband.store import queries
+from slurmband.store.counts import Counts
 from tests.store.builders import Bench, names, task
 
 pytestmark = pytest.mark.unit
@@ -67,13 +68,13 @@ def test_a_worker_stays_for_what_it_could_run_and_for_nothing_else(bench: Bench)
     alice, gina = bench.worker("alice"), bench.worker("gina", labels="gpu")
 
     with bench.store.read() as tx:
-        assert queries.active_for(tx, alice.labels) == 1
-        assert queries.active_for(tx, gina.labels) == 3
+        assert Counts(tx).active_for(alice.labels) == 1
+        assert Counts(tx).active_for(gina.labels) == 3
     for held in bench.claims(gina):
         bench.close(held)
     with bench.store.read() as tx:
-        assert queries.active_for(tx, alice.labels) == 0
-        assert queries.active_for(tx, gina.labels) == 1
+        assert Counts(tx).active_for(alice.labels) == 0
+        assert Counts(tx).active_for(gina.labels) == 1
 
 
 def test_what_no_live_worker_can_run_is_named(bench: Bench) -> None:
