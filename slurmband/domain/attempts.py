@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
 from typing import Final
 
 from slurmband.domain.budgets import POISON, Charge
@@ -42,6 +43,13 @@ class Claim:
     awaited: bool = field(default=False, compare=False)
     time_limit: float | None = field(default=None, compare=False)
     foreseen: float = field(default=0.0, compare=False)
+
+    def __reduce__(self) -> tuple[type["Claim"], tuple[object, ...]]:
+        """Be pickled in a third of the time that a frozen dataclass takes: workers send many."""
+        return Claim, _of_claim(self)
+
+
+_of_claim: Final = attrgetter(*Claim.__slots__)
 
 
 class Outcome(StrEnum):
@@ -109,6 +117,13 @@ class Ending:
     reason: str | None = None
     error: str | None = None
     seconds: float | None = field(default=None, compare=False)
+
+    def __reduce__(self) -> tuple[type["Ending"], tuple[object, ...]]:
+        """Be pickled as `Claim` is."""
+        return Ending, _of_ending(self)
+
+
+_of_ending: Final = attrgetter(*Ending.__slots__)
 
 
 #: A claim, and how it ended.

@@ -1,7 +1,6 @@
 """The loop of one worker: begin a life, report and claim, begin and end tasks, leave."""
 
 import atexit
-import dataclasses
 import logging
 import os
 import signal
@@ -319,7 +318,7 @@ class Loop(Generic[T]):
             ending = AT_THE_WALL
         if ending.outcome is Outcome.FAILED and oom_kills() > self._oom_kills:
             ending = for_memory(ending)  # of a program that it ran: the worker is still there
-        ending = dataclasses.replace(ending, seconds=seconds)
+        ending = Ending(ending.outcome, ending.reason, ending.error, seconds)
         life.journal.ended(held.attempt, ending)
         self._hand.ended(held, ending)
         self.held = None
