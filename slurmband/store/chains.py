@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from slurmband.domain.attempts import Outcome, Reason
 from slurmband.domain.states import ACTIVE
-from slurmband.domain.workers import LOCAL_CLUSTER, WorkerStatus
+from slurmband.domain.workers import LOCAL_CLUSTER, Worker
 from slurmband.errors import RaceLost
-from slurmband.store import growth
+from slurmband.store import growth, queries
 from slurmband.store.counts import Counts
 from slurmband.store.database import Transaction
 from slurmband.store.schema import attempts, elements, submissions, workers, workflows
@@ -29,8 +29,8 @@ class Link:
         How many submissions the chain has, up to this one.
     most : int
         How many it may have.
-    others : int
-        Its workers that are still alive.
+    others : tuple of Worker
+        Its workers that nobody has seen end.
     unseen : int
         Its elements in which no worker has shown up.
     furthered : int
@@ -44,7 +44,7 @@ class Link:
     row: dict[str, Any]
     length: int
     most: int
-    others: int
+    others: tuple[Worker, ...]
     unseen: int
     furthered: int
     work_left: bool
@@ -72,7 +72,6 @@ def link_of(tx: Transaction, worker: int) -> Link | None:
     own = (workers.c.array_job_id == row["array_job_id"]) & (row.pop("local") == _LOCAL)
     seen = select(workers.c.array_task_id).where(own)
     count = select(func.count())
-    alive = count.select_from(workers).where(own, workers.c.status == WorkerStatus.ALIVE)
     unseen = count.select_from(elements).where(
         elements.c.submission == row["id"], elements.c.array_task_id.not_in(seen)
     )
@@ -87,11 +86,21 @@ def link_of(tx: Transaction, worker: int) -> Link | None:
         row=row,
         length=_length(tx, row),
         most=row["max_submissions"],
-        others=tx.connection.execute(alive).scalar_one(),
+        others=tuple(worker for worker, _ in queries.live_workers(tx) if _is_of(worker, row)),
         unseen=tx.connection.execute(unseen).scalar_one(),
         furthered=tx.connection.execute(furthered).scalar_one(),
         work_left=any(counts[state] for state in ACTIVE) or growth.is_growing(tx),
         stopped=tx.connection.execute(select(workflows.c.stop)).scalar_one() is not None,
+    )
+
+
+def _is_of(worker: Worker, submission: dict[str, Any]) -> bool:
+    """Whether a worker belongs to a submission's array."""
+    element = worker.element
+    if element is None or element.array_job_id != submission["array_job_id"]:
+        return False
+    return LOCAL_CLUSTER not in {element.cluster, submission["cluster"]} or (
+        element.cluster == submission["cluster"]
     )
 
 

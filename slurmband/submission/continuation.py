@@ -8,12 +8,16 @@ import logging
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from slurmband.clock import SystemClock
-from slurmband.domain.workers import LOCAL_CLUSTER
+from slurmband.domain.processes import Fate, ProcessIdentity
+from slurmband.domain.workers import LOCAL_CLUSTER, Worker
 from slurmband.errors import RaceLost, SlurmbandError
+from slurmband.processes import fate_of
 from slurmband.slurm.queue import SlurmQueue
+from slurmband.slurm.words import JobState
 from slurmband.store import chains, questions
 from slurmband.store.chains import Link
 from slurmband.store.database import Store
@@ -31,11 +35,14 @@ class Continuation:
     ----------
     submitter : Submitter
     queue : SlurmQueue
-        Says whether elements are still pending.
+        Says whether elements are still pending, and whether those of other workers are over.
+    fate_of : callable
+        Says of a process of this machine whether it is gone.
     """
 
     submitter: Submitter
     queue: SlurmQueue
+    fate_of: Callable[[ProcessIdentity], Fate] = fate_of
 
     def go_on(self, worker: int) -> str:
         """Queue the next array if this was the last worker of its own; say what was done, and why.
@@ -48,8 +55,12 @@ class Continuation:
         store = self.submitter.store
         with store.read() as tx:
             link = chains.link_of(tx, worker)
-            why_not = "it was not submitted so" if link is None else refusal(link)
-        if link is None or why_not is not None:
+        if link is None:
+            return "not continued: it was not submitted so"
+        why_not = refusal(replace(link, others=()))
+        if why_not is None and link.others:  # the dead, of whom nobody may be left to find out
+            why_not = refusal(replace(link, others=self._still_there(link.others)))
+        if why_not is not None:
             return f"not continued: {why_not}"
         if link.unseen and self._is_pending(link):
             return "not continued: elements of it are still pending"
@@ -66,9 +77,31 @@ class Continuation:
     def _is_pending(self, link: Link) -> bool:
         if link.row["cluster"] == LOCAL_CLUSTER:
             return True  # nobody can take them out of that queue
+        self._count_question()
+        return self.queue.has_pending(link.row["array_job_id"])
+
+    def _still_there(self, others: Sequence[Worker]) -> tuple[Worker, ...]:
+        """Return those whose end is neither seen on this machine nor known to SLURM.
+
+        They are not judged here: whoever works in the next array gives their tasks back.
+        """
+        there = [worker for worker in others if self.fate_of(worker.process) is not Fate.GONE]
+        jobs = [worker.in_slurm.id for worker in there if worker.in_slurm]
+        known: Mapping[str, JobState] = {}
+        if jobs:
+            self._count_question()
+            known = self.queue.states(jobs) or {}
+        return tuple(worker for worker in there if not _is_over(worker, known))
+
+    def _count_question(self) -> None:
         with self.submitter.store.transaction() as tx:
             questions.take(tx, "squeue", every=0.0, now=self.submitter.now())
-        return self.queue.has_pending(link.row["array_job_id"])
+
+
+def _is_over(worker: Worker, known: Mapping[str, JobState]) -> bool:
+    element = worker.in_slurm
+    state = known.get(element.id) if element else None
+    return element is not None and state is not None and state.ending_of(element) is not None
 
 
 def refusal(link: Link) -> str | None:
@@ -78,7 +111,7 @@ def refusal(link: Link) -> str | None:
     if not link.work_left:
         return "no work is left"
     if link.others:
-        return f"{link.others} of its workers are still there"
+        return f"{len(link.others)} of its workers are still there"
     if link.length >= link.most:
         return f"{link.most} submissions were all it may have (--max-submissions)"
     if not link.furthered:

@@ -1,5 +1,6 @@
 """An array that continues itself: the last worker that leaves for lack of time queues the next one."""
 
+import psutil
 import pytest
 
 from tests.integration.band import Band, wait_for
@@ -65,6 +66,29 @@ def test_what_gets_nowhere_is_not_continued(band: Band) -> None:
     )
 
     assert chain(band) == [(1, None)]
+
+
+def test_a_worker_whose_death_nobody_saw_does_not_end_the_chain(band: Band) -> None:
+    band.write("flow.py", FLOW)
+    band.cli(
+        *(*SUBMIT, "--max-submissions", 2, "--time=0:20", "flow.py", "1", "1000"),
+        SLURMBAND_HEARTBEAT_INTERVAL="300",  # so the other one hardly looks after it meanwhile
+        SLURMBAND_HEARTBEAT_TIMEOUT="900",
+    )
+    wait_for(
+        lambda: len({row["worker"] for row in band.json("tasks") if row["worker"]}) == 2,
+        what="both are at work",
+    )
+
+    (pid,) = band.sql("SELECT pid FROM workers ORDER BY key LIMIT 1")[0]
+    worker = psutil.Process(pid)
+    worker.suspend()  # else it would start another guardian
+    for guardian in worker.children():
+        guardian.kill()
+    worker.kill()
+
+    wait_for(lambda: "continued as array" in said(band), what="it goes on", seconds=200)
+    assert chain(band) == [(1, None), (2, 1)]
 
 
 def test_a_stop_ends_the_chain(band: Band) -> None:

@@ -1,7 +1,7 @@
 """Submissions that continue one another: once each, and only while there is work that gets somewhere."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from slurmband.domain.attempts import Ending, Outcome, Reason
+from slurmband.domain.processes import Fate
 from slurmband.domain.workers import LOCAL_CLUSTER, Stop
 from slurmband.errors import CommitUnknown, DatabaseFault, RaceLost
 from slurmband.liveness.inquiry import ASK_EVERY
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.queue import SlurmQueue
+from slurmband.slurm.words import JobState
 from slurmband.store import chains, intents, questions, stopping
 from slurmband.store.chains import Link
 from slurmband.store.database import Store, Transaction
@@ -70,10 +72,10 @@ def test_what_is_known_when_a_worker_has_left(bench: Bench) -> None:
     bench.close(bench.claim(alice))
     bench.leave(alice)
 
-    assert (link(bench, alice.key).others, link(bench, alice.key).unseen) == (1, 0)
+    assert (len(link(bench, alice.key).others), link(bench, alice.key).unseen) == (1, 0)
     bench.leave(bob)
     found = link(bench, alice.key)
-    assert (found.others, found.furthered, found.work_left) == (0, 1, True)
+    assert (found.others, found.furthered, found.work_left) == ((), 1, True)
     assert (found.length, found.most, found.stopped) == (1, 3, False)
     assert refusal(found) is None
 
@@ -92,7 +94,7 @@ def test_an_array_of_this_machine_is_not_one_of_slurm(bench: Bench) -> None:
     alice = bench.arrive(element(array_task_id=0, job_id=40))
     local = bench.arrive(element(array_task_id=1, job_id=41, cluster=LOCAL_CLUSTER))
 
-    assert link(bench, alice.key).others == 1
+    assert len(link(bench, alice.key).others) == 1
     with bench.store.read() as tx:
         assert chains.link_of(tx, local.key) is None
 
@@ -173,6 +175,7 @@ class Queueing:
 
     store: Store
     asked: list[tuple[str, int]] = field(default_factory=list)
+    now: Callable[[], float] = lambda: 1.0
 
     def queue_order(self, order: Order, *, follows: Link) -> Queued:
         self.asked.append((os.getcwd(), follows.row["array_job_id"]))
@@ -194,6 +197,67 @@ def test_the_next_array_is_queued_from_where_the_first_one_was(
 
     assert said == "continued as array 37, 2 of 3"
     assert submitter.asked == [("/home", 36)]
+
+
+@dataclass
+class Slurm:
+    """Knows where jobs are; None: it does not answer."""
+
+    known: dict[str, JobState] | None
+    asked: list[str] = field(default_factory=list)
+
+    def states(self, jobs: list[str]) -> dict[str, JobState] | None:
+        self.asked += jobs
+        return self.known
+
+    def has_pending(self, _array: int) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("fate", "known", "goes_on"),
+    [
+        (Fate.GONE, {}, True),
+        (Fate.UNKNOWN, {"36_0": JobState("TIMEOUT", 0)}, True),
+        (Fate.UNKNOWN, {"36_0": JobState("RUNNING", 1)}, True),
+        (Fate.UNKNOWN, {"36_0": JobState("RUNNING", 0)}, False),
+        (Fate.UNKNOWN, {"36_0": JobState("COMPLETING", 0)}, False),
+        (Fate.UNKNOWN, {}, False),
+        (Fate.UNKNOWN, None, False),
+        (Fate.STOPPED, {}, False),
+    ],
+)
+def test_nobody_waits_for_a_dead_worker_that_nobody_is_left_to_judge(
+    bench: Bench, fate: Fate, known: dict[str, JobState] | None, *, goes_on: bool
+) -> None:
+    queue(bench, "t1", 36)
+    alice, bob = (bench.arrive(element(array_task_id=i, job_id=40 + i)) for i in (0, 1))
+    bench.close(bench.claim(bob))
+    bench.leave(bob)
+    submitter: Any = Queueing(bench.store, now=lambda: 9.0)
+    slurm: Any = Slurm(known)
+
+    said = Continuation(submitter, slurm, lambda _process: fate).go_on(bob.key)
+
+    assert said.startswith("continued" if goes_on else "not continued: 1 of its workers")
+    assert len(submitter.asked) == goes_on
+    calls = bench.rows("SELECT command, n FROM questions")
+    assert calls == ([] if fate is Fate.GONE else [("squeue", 1)])
+    assert slurm.asked == ([] if fate is Fate.GONE else ["36_0"])
+    assert bench.one(f"SELECT status FROM workers WHERE key = {alice.key}") == "alive"
+
+
+def test_slurm_is_not_asked_about_others_where_nothing_is_to_be_continued(bench: Bench) -> None:
+    queue(bench, "t1", 36)
+    bench.arrive(element(array_task_id=0, job_id=40))
+    bob = bench.arrive(element(array_task_id=1, job_id=41))
+    bench.leave(bob)
+    submitter, slurm = Calling(bench.store, SlurmQueue(), lambda: 9.0, lambda _: None), Slurm({})
+
+    said = Continuation(submitter, slurm, lambda _: Fate.UNKNOWN).go_on(bob.key)  # type: ignore[arg-type]  # all that is asked of it
+
+    assert "completed a task" in said
+    assert slurm.asked == []
 
 
 def test_who_waits_for_an_array_waits_for_what_continues_it(bench: Bench) -> None:
@@ -323,13 +387,13 @@ def test_who_was_asked_to_stop_continues_nothing(bench: Bench) -> None:
     [
         ({"stopped": True}, "stop"),
         ({"work_left": False}, "no work is left"),
-        ({"others": 2}, "2 of its workers are still there"),
+        ({"others": (None, None)}, "2 of its workers are still there"),
         ({"length": 3}, "--max-submissions"),
         ({"furthered": 0}, "completed a task"),
     ],
 )
 def test_why_an_array_is_not_continued(change: dict[str, Any], word: str) -> None:
-    good = Link({}, 1, 3, others=0, unseen=0, furthered=5, work_left=True, stopped=False)
+    good = Link({}, 1, 3, others=(), unseen=0, furthered=5, work_left=True, stopped=False)
 
     assert refusal(good) is None
     assert word in (refusal(replace(good, **change)) or "")
