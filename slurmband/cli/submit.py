@@ -22,6 +22,7 @@ from slurmband.errors import UsageError
 from slurmband.graphband.commands import CommandList
 from slurmband.graphband.options import resolve
 from slurmband.graphband.work import Work, find
+from slurmband.liveness.inquiry import counted
 from slurmband.slurm import templates
 from slurmband.slurm.arrays import parse
 from slurmband.slurm.options import CommandLine, is_of_sbatch, split
@@ -229,12 +230,12 @@ def submit(
     if cluster is Cluster.DEBUG:
         _debug(request, work)
         return
-    queue = SlurmQueue()
-    submitter = Submitter(store, queue, SystemClock().now, time.sleep)
+    now = SystemClock().now
+    submitter = Submitter(store, SlurmQueue(counted(store, now)), now, time.sleep)
     arrays = submitter.submit(request)
     report(request, arrays, parsable=parsable)
     if wait:
-        watch(follow(store, arrays, queue=queue, clock=SystemClock()))
+        watch(follow(store, arrays, queue=SlurmQueue(), clock=SystemClock()))
 
 
 def _with_size(labels: str | None, line: CommandLine) -> str | None:

@@ -15,10 +15,11 @@ from slurmband.clock import SystemClock
 from slurmband.domain.processes import Fate, ProcessIdentity
 from slurmband.domain.workers import LOCAL_CLUSTER, Worker
 from slurmband.errors import RaceLost, SlurmbandError
+from slurmband.liveness.inquiry import counted
 from slurmband.processes import fate_of
 from slurmband.slurm.queue import SlurmQueue
 from slurmband.slurm.words import JobState
-from slurmband.store import chains, questions
+from slurmband.store import chains
 from slurmband.store.chains import Link
 from slurmband.store.database import Store
 from slurmband.submission.order import Order
@@ -77,7 +78,6 @@ class Continuation:
     def _is_pending(self, link: Link) -> bool:
         if link.row["cluster"] == LOCAL_CLUSTER:
             return True  # nobody can take them out of that queue
-        self._count_question()
         return self.queue.has_pending(link.row["array_job_id"])
 
     def _still_there(self, others: Sequence[Worker]) -> tuple[Worker, ...]:
@@ -87,15 +87,8 @@ class Continuation:
         """
         there = [worker for worker in others if self.fate_of(worker.process) is not Fate.GONE]
         jobs = [worker.in_slurm.id for worker in there if worker.in_slurm]
-        known: Mapping[str, JobState] = {}
-        if jobs:
-            self._count_question()
-            known = self.queue.states(jobs) or {}
-        return tuple(worker for worker in there if not _is_over(worker, known))
-
-    def _count_question(self) -> None:
-        with self.submitter.store.transaction() as tx:
-            questions.take(tx, "squeue", every=0.0, now=self.submitter.now())
+        known = self.queue.states(jobs) if jobs else None
+        return tuple(worker for worker in there if not _is_over(worker, known or {}))
 
 
 def _is_over(worker: Worker, known: Mapping[str, JobState]) -> bool:
@@ -125,8 +118,9 @@ def main(database: str, worker: int) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
         del os.environ[name]  # of this job: sbatch would hand them on to the next one
     store = Store(database)
-    queue = SlurmQueue()
-    submitter = Submitter(store, queue, SystemClock().now, time.sleep)
+    now = SystemClock().now
+    queue = SlurmQueue(counted(store, now))
+    submitter = Submitter(store, queue, now, time.sleep)
     try:
         log.info("this array is %s", Continuation(submitter, queue).go_on(worker))
     except (SlurmbandError, OSError) as error:

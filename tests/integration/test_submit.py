@@ -150,3 +150,5 @@ def test_a_queue_that_does_not_answer_is_no_proof_that_nothing_is_queued(
     band.cli("submit", "flow.py")
 
     assert list(slurm.jobs) == ["36"]
+    counted = {row["command"]: row["n"] for row in band.json("status", "--now")["questions"]}
+    assert counted == {"squeue": slurm.called.count("squeue")}

@@ -1,7 +1,7 @@
 """Submissions that continue one another: once each, and only while there is work that gets somewhere."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -175,7 +175,6 @@ class Queueing:
 
     store: Store
     asked: list[tuple[str, int]] = field(default_factory=list)
-    now: Callable[[], float] = lambda: 1.0
 
     def queue_order(self, order: Order, *, follows: Link) -> Queued:
         self.asked.append((os.getcwd(), follows.row["array_job_id"]))
@@ -234,15 +233,13 @@ def test_nobody_waits_for_a_dead_worker_that_nobody_is_left_to_judge(
     alice, bob = (bench.arrive(element(array_task_id=i, job_id=40 + i)) for i in (0, 1))
     bench.close(bench.claim(bob))
     bench.leave(bob)
-    submitter: Any = Queueing(bench.store, now=lambda: 9.0)
+    submitter: Any = Queueing(bench.store)
     slurm: Any = Slurm(known)
 
     said = Continuation(submitter, slurm, lambda _process: fate).go_on(bob.key)
 
     assert said.startswith("continued" if goes_on else "not continued: 1 of its workers")
     assert len(submitter.asked) == goes_on
-    calls = bench.rows("SELECT command, n FROM questions")
-    assert calls == ([] if fate is Fate.GONE else [("squeue", 1)])
     assert slurm.asked == ([] if fate is Fate.GONE else ["36_0"])
     assert bench.one(f"SELECT status FROM workers WHERE key = {alice.key}") == "alive"
 
