@@ -16,6 +16,8 @@ KEPT: Final = 30.0
 KEPT_PART: Final = 0.1
 #: Seconds before the time to begin nothing any more: a signal that comes later is for that.
 NEAR: Final = 60.0
+#: Seconds by which a signal of `--signal` may come sooner than asked for, sbatch(1).
+TOO_EARLY: Final = 60.0
 #: Seconds after which a worker in a long task asks by a round of its own, and each time twice as many.
 ASK_AFTER: Final = 10.0
 
@@ -55,6 +57,7 @@ class JobTime:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last_begin: float | None = None
+        self._lasts = 0.0
         self._submission: str | None = None
         self._began = 0.0
         self._to_ask = False
@@ -69,7 +72,8 @@ class JobTime:
     def learn(self, ends_at: float) -> None:
         """Learn when the job ends; from then on this process's own clock counts."""
         self.ends_at, self._told = ends_at, None
-        self._last_begin = self._clock.monotonic() + _to_begin(ends_at - self._clock.now())
+        self._lasts = ends_at - self._clock.now()
+        self._last_begin = self._clock.monotonic() + _to_begin(self._lasts)
 
     def inquire(self, submission: str, age: float) -> None:
         """Find out when the job ends, by way of the rounds to come.
@@ -155,6 +159,16 @@ class JobTime:
         """Whether a signal that comes now is for the end of the job."""
         left = self.left()
         return left is not None and left <= NEAR
+
+    @property
+    def may_be_warned_of(self) -> bool:
+        """Whether a warning that comes now may be for the end of the job.
+
+        SLURM may give the same signal to a job that it is about to preempt (``send_user_signal``).
+        Nobody asks to be warned in the first half of the time, but the signal may come too early.
+        """
+        left = self.left()
+        return left is None or left <= max(self._lasts / 2, NEAR + TOO_EARLY)
 
     def allows(self, seconds: float) -> bool:
         """Whether what takes so long can be begun now."""

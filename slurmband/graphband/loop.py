@@ -468,7 +468,8 @@ class Loop(Generic[T]):
     def _leaves_for_time(self, reason: Reason) -> bool:
         """Whether its job's end, or the warning of it, is why this worker leaves."""
         if reason is Reason.DRAINED:
-            return self.drain.asked_by == WARNING or self._time.is_nearly_over
+            warned = self.drain.asked_by == WARNING and self._time.may_be_warned_of
+            return warned or self._time.is_nearly_over
         return reason is Reason.NO_TIME
 
     def _is_cut_short(self) -> bool:

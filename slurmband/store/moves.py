@@ -5,6 +5,7 @@ for it, an end without completion blocks it, and an invalidation makes it wait a
 whether they were counted, so that nothing is counted down twice.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
@@ -155,20 +156,17 @@ def states_of(tx: Transaction, keys: Collection[int]) -> dict[int, TaskState]:
 
 def free_dependents(tx: Transaction, completed: Collection[int], now: float) -> frozenset[str]:
     """Satisfy the edges that leave completed tasks; return the ids that became ready."""
-    left: dict[int, int] = {}
-    counted: dict[int, int] = {}
-    for task, n, unmet in _UNSATISFIED.run_for(tx, completed):
-        counted[task] = counted.get(task, 0) + n
-        left[task] = left.get(task, unmet) - n
-    if not counted:
+    leading = _UNSATISFIED.run_for(tx, completed)
+    if not leading:
         return frozenset()
+    counted, unmet = Counter(task for task, _ in leading), dict(leading)
     by_number: dict[int, list[int]] = {}
     for task, n in counted.items():
         by_number.setdefault(n, []).append(task)
     for n, dependents in by_number.items():
         _COUNT_DOWN.change_all(tx, dependents, n=n)
     _SATISFY.run_for(tx, completed)
-    return free(tx, [task for task, n in left.items() if not n], now)
+    return free(tx, [task for task, n in counted.items() if n == unmet[task]], now)
 
 
 def free(tx: Transaction, among: Collection[int], now: float) -> frozenset[str]:
@@ -180,10 +178,9 @@ def free(tx: Transaction, among: Collection[int], now: float) -> frozenset[str]:
 
 
 _UNSATISFIED = Statement(
-    select(tasks.c.key, func.count().label("n"), tasks.c.unmet)
+    select(tasks.c.key, tasks.c.unmet)  # a row for each edge
     .join_from(edges, tasks, tasks.c.key == edges.c.downstream)
     .where(edges.c.upstream.in_(KEYS), edges.c.satisfied == 0)
-    .group_by(edges.c.downstream)
 )
 _COUNT_DOWN = Statement(
     update(tasks).where(tasks.c.key.in_(KEYS)).values(unmet=tasks.c.unmet - bindparam("n"))

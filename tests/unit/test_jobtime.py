@@ -119,3 +119,25 @@ def test_in_a_long_task_the_question_is_asked_now_and_then_and_ever_more_rarely(
         clock.sleep(1.0)
 
     assert due == [10, 20, 40, 80]
+
+
+def test_a_warning_in_the_first_half_of_the_time_is_not_for_its_end() -> None:
+    clock = HandClock()
+    time = JobTime(clock)
+    assert time.may_be_warned_of  # its end may be near, as far as is known
+
+    time.learn(clock.now() + 3600.0)
+
+    clock.sleep(1000.0)
+    assert not time.may_be_warned_of
+    clock.sleep(1000.0)
+    assert time.may_be_warned_of
+
+
+def test_a_warning_of_a_short_job_may_come_at_once() -> None:
+    clock = HandClock()
+    time = JobTime(clock)
+
+    time.learn(clock.now() + 60.0)
+
+    assert time.may_be_warned_of

@@ -1,5 +1,6 @@
 """Why a task is where it is: who is in it, what it waits for, which budget is spent."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,6 +245,15 @@ def test_a_poisoned_task_tells_which_deaths_it_brought() -> None:
         "no try is left: poisoned: it took 3 workers with it: killed, out of memory, silent"
     )
     assert answer.facts["poisoned"]
+
+
+def test_programs_that_were_killed_are_not_told_as_workers() -> None:
+    program = replace(attempt(1, Outcome.KILLED, Reason.OUT_OF_MEMORY), error="Killed: ./bake")
+    deaths = (program, replace(program, number=2), attempt(3, Outcome.KILLED, Reason.PROCESS_GONE))
+
+    answer = ended(TaskState.KILLED, charged=charged(killed=1, oom=2, time=0), attempts=deaths)
+
+    assert "poisoned: it took 1 worker and 2 programs with it: out of" in answer.evidence[0]
 
 
 def test_deaths_before_a_retry_by_hand_are_not_told_as_this_rounds() -> None:

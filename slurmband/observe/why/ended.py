@@ -74,9 +74,8 @@ def _badly(task: TaskFacts) -> Answer:
     said = [f"{charge} {task.charged[charge]} of {task.budgets[charge] + 1}" for charge in spent]
     toll = task.charged[Charge.KILLED] + task.charged[Charge.OUT_OF_MEMORY]
     if tally.poisoned:
-        killed = [a.reason or "?" for a in task.attempts if a.outcome == Outcome.KILLED]
-        deaths = [reason for reason in killed if reason not in _OF_TIME][-toll:]
-        said = [f"poisoned: it took {plural(toll, 'worker')} with it: {', '.join(deaths)}"]
+        killed = [a for a in task.attempts if a.outcome == Outcome.KILLED]
+        said = [_poisoned([a for a in killed if a.reason not in _OF_TIME][-toll:])]
     charged = [a for a in task.attempts if a.outcome in (Outcome.FAILED, Outcome.KILLED)]
     last = charged[-1] if charged else None
     why = f": {_last_line(last)}" if last else "."
@@ -114,6 +113,14 @@ _ADVICE = {
     Charge.OUT_OF_MEMORY: "give its workers more memory (submit with a larger --mem), and try it again",
     Charge.TIME_LIMIT: "give its workers more time (submit with a longer --time), and try it again",
 }
+
+
+def _poisoned(deaths: Sequence[AttemptFacts]) -> str:
+    """Say what a task took with it; a worker that is still there has told what went wrong."""
+    programs = sum(attempt.error is not None for attempt in deaths)
+    counts = {"worker": len(deaths) - programs, "program": programs}
+    taken = " and ".join(plural(n, word) for word, n in counts.items() if n)
+    return f"poisoned: it took {taken} with it: {', '.join(a.reason or '?' for a in deaths)}"
 
 
 def _last_line(attempt: AttemptFacts) -> str:
