@@ -96,12 +96,10 @@ def link_of(tx: Transaction, worker: int) -> Link | None:
 
 def _is_of(worker: Worker, submission: dict[str, Any]) -> bool:
     """Whether a worker belongs to a submission's array."""
-    element = worker.element
+    element, local = worker.element, bool(submission["cluster"] == LOCAL_CLUSTER)
     if element is None or element.array_job_id != submission["array_job_id"]:
         return False
-    return LOCAL_CLUSTER not in {element.cluster, submission["cluster"]} or (
-        element.cluster == submission["cluster"]
-    )
+    return (element.cluster == LOCAL_CLUSTER) is local
 
 
 def _length(tx: Transaction, row: dict[str, Any]) -> int:
