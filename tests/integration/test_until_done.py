@@ -1,5 +1,8 @@
 """An array that continues itself: the last worker that leaves for lack of time queues the next one."""
 
+import os
+import signal
+
 import psutil
 import pytest
 
@@ -89,6 +92,24 @@ def test_a_worker_whose_death_nobody_saw_does_not_end_the_chain(band: Band) -> N
 
     wait_for(lambda: "continued as array" in said(band), what="it goes on", seconds=200)
     assert chain(band) == [(1, None), (2, 1)]
+
+
+def test_a_warning_long_before_the_end_of_the_job_continues_nothing(band: Band) -> None:
+    """As SLURM may give it before it preempts: then it queues the job again, or does not want it."""
+    band.write("flow.py", FLOW)
+    band.cli(*SUBMIT, "--time=1:00:00", "flow.py", "0.5", "1000")
+    wait_for(
+        lambda: len({row["worker"] for row in band.json("tasks") if row["worker"]}) == 2,
+        what="both are at work",
+    )
+
+    for (pid,) in band.sql("SELECT pid FROM workers"):
+        os.kill(pid, signal.SIGUSR1)
+    band.wait_until_over()
+
+    assert chain(band) == [(1, None)]
+    assert {row["reason"] for row in band.json("workers")} == {"drained"}
+    assert "this array" not in said(band)
 
 
 def test_a_stop_ends_the_chain(band: Band) -> None:
