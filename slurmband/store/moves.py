@@ -19,8 +19,6 @@ from slurmband.store.schema import edges, task_statuses, tasks
 from slurmband.store.statements import KEYS, MANY, Insertion, Statement, Values
 
 K = TypeVar("K")
-_NO_VALUES: Final[Values] = MappingProxyType({})
-_NO_VALUES_AT_ALL: Final[Mapping[int, Values]] = MappingProxyType({})
 #: Where a task that an edge leads to is. Written so that SQLite does not go by the index of states, and
 #: so through all tasks that are in one of them.
 STATE_ALONG_EDGE: Final = func.coalesce(tasks.c.state, "")
@@ -54,7 +52,7 @@ def move(
     now: float,
     *,
     write: Statement | None = None,
-    values: Mapping[int, Values] = _NO_VALUES_AT_ALL,
+    values: Mapping[int, Values] = MappingProxyType({}),
 ) -> dict[int, TaskState]:
     """Move tasks along edges of the table, and write the history with it.
 
@@ -81,17 +79,14 @@ def move(
         If a task is not where it was seen.
     """
     reached: dict[int, TaskState] = {}
-    alike: dict[tuple[object, ...], list[int]] = {}
+    written: dict[int, Values] = {}
     history = []
     for task, was, event, worker, attempt, fingerprint in steps:
         reached[task] = state = along(was, event)
         to = state.value
-        alike.setdefault((was.value, to, *values.get(task, _NO_VALUES).values()), []).append(task)
+        written[task] = {"was": was.value, "to": to, **values.get(task, {})}
         history.append((task, to, event.value, now, worker, attempt, fingerprint))
-    moved = 0
-    for (was_at, goes_to, *_), keys in alike.items():
-        more = values.get(keys[0], _NO_VALUES)
-        moved += (write or _MOVE).change_all(tx, keys, was=was_at, to=goes_to, **more)
+    moved = (write or _MOVE).change(tx, written)
     if moved != len(steps):
         raise RaceLost(f"{len(steps) - moved} of {len(steps)} tasks are not where they were")
     _HISTORY.run(tx, history)
@@ -160,11 +155,7 @@ def free_dependents(tx: Transaction, completed: Collection[int], now: float) -> 
     if not leading:
         return frozenset()
     counted, unmet = Counter(task for task, _ in leading), dict(leading)
-    by_number: dict[int, list[int]] = {}
-    for task, n in counted.items():
-        by_number.setdefault(n, []).append(task)
-    for n, dependents in by_number.items():
-        _COUNT_DOWN.change_all(tx, dependents, n=n)
+    _COUNT_DOWN.change(tx, {task: {"n": n} for task, n in counted.items()})
     _SATISFY.run_for(tx, completed)
     return free(tx, [task for task, n in counted.items() if n == unmet[task]], now)
 

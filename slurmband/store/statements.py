@@ -99,11 +99,11 @@ class Statement:
         alike: dict[tuple[object, ...], list[int]] = {}
         for key, values in rows.items():
             alike.setdefault(tuple(values.values()), []).append(key)
-        return sum(self.change_all(tx, keys, **rows[keys[0]]) for keys in alike.values())
-
-    def change_all(self, tx: Transaction, keys: Collection[int], **values: object) -> int:
-        """Execute it for lists of keys; return how many rows changed."""
-        return sum([cursor.rowcount for cursor in self._execute_for(tx, keys, values)])
+        return sum(
+            cursor.rowcount
+            for keys in alike.values()
+            for cursor in self._execute_for(tx, keys, rows[keys[0]])
+        )
 
     def run_for(self, tx: Transaction, keys: Collection[int], **values: object) -> list[Row]:
         """Execute it for lists of keys; return the rows of all."""

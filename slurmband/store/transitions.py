@@ -112,8 +112,7 @@ def close_all(tx: Transaction, reports: Sequence[Report], *, now: float) -> Clos
         if ending.outcome is Outcome.COMPLETED and ending.seconds is not None:
             took.setdefault(row.kind, []).append(ending.seconds)
         charge = charge_of(ending)
-        if charge is not None:
-            require_more(tx, row, charge, attempt.worker)
+        require_more(tx, row, charge, attempt.worker)
         if charge is not None or ending.reason == Reason.TIME_LIMIT:
             charged[row.key] = _charged(row, charge, ending)
         tally = _tally(row, ending.outcome, charge)
@@ -206,7 +205,7 @@ _budgets: Final = attrgetter(*BUDGETS.values())
 @lru_cache  # of a thousand tasks that complete, all but a few have the same behind them
 def _tally_of(
     still_open: int,
-    completed: bool,  # so that what is cached is found by place
+    completed: bool,
     before: tuple[int, ...],
     charge: Charge | None,
     budgets: tuple[int, ...],

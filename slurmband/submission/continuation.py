@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from slurmband.clock import SystemClock
 from slurmband.domain.processes import Fate, ProcessIdentity
@@ -58,11 +58,10 @@ class Continuation:
             link = chains.link_of(tx, worker)
         if link is None:
             return "not continued: it was not submitted so"
-        why_not = refusal(replace(link, others=()))
-        if why_not is None and link.others:  # the dead, of whom nobody may be left to find out
-            why_not = refusal(replace(link, others=self._still_there(link.others)))
-        if why_not is not None:
+        if why_not := refusal(link):
             return f"not continued: {why_not}"
+        if there := self._still_there(link.others):
+            return f"not continued: {len(there)} of its workers are still there"
         if link.unseen and self._is_pending(link):
             return "not continued: elements of it are still pending"
         order = Order.again(link.row)
@@ -80,15 +79,16 @@ class Continuation:
             return True  # nobody can take them out of that queue
         return self.queue.has_pending(link.row["array_job_id"])
 
-    def _still_there(self, others: Sequence[Worker]) -> tuple[Worker, ...]:
+    def _still_there(self, others: Sequence[Worker]) -> list[Worker]:
         """Return those whose end is neither seen on this machine nor known to SLURM.
 
-        They are not judged here: whoever works in the next array gives their tasks back.
+        The dead are not judged here, and nobody else may be left to do that: whoever works in the next
+        array gives their tasks back.
         """
         there = [worker for worker in others if self.fate_of(worker.process) is not Fate.GONE]
         jobs = [worker.in_slurm.id for worker in there if worker.in_slurm]
         known = self.queue.states(jobs) if jobs else None
-        return tuple(worker for worker in there if not _is_over(worker, known or {}))
+        return [worker for worker in there if not _is_over(worker, known or {})]
 
 
 def _is_over(worker: Worker, known: Mapping[str, JobState]) -> bool:
@@ -103,8 +103,6 @@ def refusal(link: Link) -> str | None:
         return "`slurmband stop` was said"
     if not link.work_left:
         return "no work is left"
-    if link.others:
-        return f"{len(link.others)} of its workers are still there"
     if link.length >= link.most:
         return f"{link.most} submissions were all it may have (--max-submissions)"
     if not link.furthered:

@@ -384,7 +384,6 @@ def test_who_was_asked_to_stop_continues_nothing(bench: Bench) -> None:
     [
         ({"stopped": True}, "stop"),
         ({"work_left": False}, "no work is left"),
-        ({"others": (None, None)}, "2 of its workers are still there"),
         ({"length": 3}, "--max-submissions"),
         ({"furthered": 0}, "completed a task"),
     ],
