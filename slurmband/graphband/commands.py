@@ -31,6 +31,9 @@ GRACE: Final = 0.5
 #: Seconds in which the worker, too, hears of what ended its command: SLURM signals the processes of a
 #: job one after the other. The first is for a command that was ended by such a signal.
 _TOO, _ELSE = 2.0, 0.1
+#: After an exit status of 0, such as of `program & wait` where only the program was ended so far, it
+#: waits no longer than this share of the time that the command took.
+_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ def was_told_to_leave(found: Exit, shell: Shell) -> bool:
     later, end with it.
     """
     by_signal = found.status is not None and signal_of(found.status) in ASKED
-    seconds = 0.0 if found.status == 0 else _TOO if by_signal else _ELSE
+    seconds = _TOO if by_signal else _ELSE
+    if found.status == 0:
+        seconds = min(seconds, _SHARE * found.took)
     heard = shell.heard(seconds) & {*ASKED}
     return signal.SIGTERM in heard or (bool(heard) and by_signal)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +30,14 @@ class Exit:
         Why it did not begin, or was ended by no wish of anybody's.
     left : bool
         Whether it left processes behind, which were killed.
+    took : float
+        Seconds from its start to that.
     """
 
     status: int | None
     refused: str = ""
     left: bool = False
+    took: float = 0.0
 
 
 class Shell:
@@ -76,9 +79,10 @@ class Shell:
         env : mapping of str to str
             Added to the environment.
         """
+        began = self._monotonic()
         self._ask({"command": command, "cwd": str(cwd), "env": dict(env)})
         try:
-            return self._wait()
+            return replace(self._wait(), took=self._monotonic() - began)
         except BaseException:  # such as Ctrl-C: nothing may run on
             self._end(AT_ONCE)
             raise

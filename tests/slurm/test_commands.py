@@ -23,7 +23,7 @@ def test_an_array_runs_a_list_and_scancel_hands_back_what_it_holds(cluster: Band
     index = where["element"].rpartition("_")[2]
     assert f"\n{tasks[0]['id']} runs in {index}\n" in Path(where["log"]).read_text()
 
-    endless = {"id": "endless", "command": "echo $$ > shell; sleep 600 & wait"}
+    endless = {"id": "endless", "command": "echo $$ > shell; sleep 600 & wait $!"}
     cluster.write("list.txt", "\n".join([*lines, json.dumps(endless)]))
     cluster.cli("submit", "--array", 1, "--commands", "list.txt")
     (row,) = wait_for(lambda: busy_workers(cluster, 1), what="the endless command is held")

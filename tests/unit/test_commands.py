@@ -48,4 +48,10 @@ def test_a_signal_for_the_worker_is_no_failure_of_its_command(
 def test_the_word_to_leave_may_come_a_little_after_the_end() -> None:
     assert was_told_to_leave(Exit(-SIGTERM), shell(SIGTERM, after=1.0))
     assert was_told_to_leave(Exit(1), shell(SIGTERM, after=0.05))
-    assert not was_told_to_leave(Exit(0), shell(SIGTERM, after=0.05))  # it does not wait at all
+
+
+def test_after_success_it_waits_for_a_fiftieth_of_the_time_that_the_command_took() -> None:
+    assert was_told_to_leave(Exit(0, took=60.0), shell(SIGTERM, after=0.1))
+    assert not was_told_to_leave(Exit(0, took=60.0), shell(SIGTERM, after=0.2))
+    assert was_told_to_leave(Exit(0, took=1.0), shell(SIGTERM, after=0.02))
+    assert not was_told_to_leave(Exit(0, took=1.0), shell(SIGTERM, after=0.05))
