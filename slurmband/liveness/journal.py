@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,13 +74,15 @@ class Journal:
     def begun(self, attempt: int) -> None:
         """Note that the user's code is about to run; it must not, where this raises `JournalFault`."""
         with self._turn:
-            self._append(self._owed + _line({"begun": attempt} | self._marks()))
+            line = f'{{"begun": {attempt}{self._marks()}}}\n'
+            self._append(self._owed + line.encode())
 
     def ended(self, attempt: int, ending: Ending) -> None:
         """Note how the user's code ended, before it is reported; what cannot be written is owed."""
-        words = {"outcome": ending.outcome, "reason": ending.reason, "error": ending.error}
+        how = _how(ending.outcome, ending.reason, ending.error)
         with self._turn:
-            self._owed += _line({"ended": attempt, **words} | self._marks())
+            line = f'{{"ended": {attempt}{how}{self._marks()}}}\n'
+            self._owed += line.encode()
         try:
             self.settle()
         except JournalFault as fault:
@@ -119,14 +122,15 @@ class Journal:
             with suppress(OSError):
                 os.close(descriptor)
 
-    def _marks(self) -> dict[str, Any]:
+    def _marks(self) -> str:
         """Say how far the logs have come; and their names, unless a line has told them."""
         if self._output is None:
-            return {}
-        marks: dict[str, Any] = dict(self._output.measure())
+            return ""
+        sizes = self._output.measure()
+        marks = "".join([f', "{stream}": {size}' for stream, size in sizes.items()])
         if self._output.logs is not self._told:
             self._told = self._output.logs
-            marks["logs"] = self._told
+            marks += _items({"logs": self._told})
         return marks
 
     def _append(self, text: bytes) -> None:
@@ -189,8 +193,14 @@ def entries(folder: Path, worker: int) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _line(entry: dict[str, Any]) -> bytes:
-    return (json.dumps(entry) + "\n").encode()
+@lru_cache(8)  # nearly all end alike
+def _how(outcome: Outcome, reason: str | None, error: str | None) -> str:
+    return _items({"outcome": outcome, "reason": reason, "error": error})
+
+
+def _items(entry: dict[str, Any]) -> str:
+    """Write what follows others in an object of JSON."""
+    return ", " + json.dumps(entry)[1:-1]
 
 
 def _file(folder: Path, worker: int) -> Path:
