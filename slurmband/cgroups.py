@@ -17,9 +17,12 @@ def oom_kills(*, proc: Path = _PROC, groups: Path = _GROUPS) -> int:
     """Return how many processes of this process's group were killed for memory; 0 if nobody counts."""
     try:
         counter = _counter(os.getpid(), proc, groups)
-        lines = counter.read_text().splitlines() if counter else []
-        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-    except (OSError, ValueError):
+        if counter is None:
+            return 0
+        with open(counter, "rb", buffering=0) as file:  # each round reads it
+            words = file.read().split()
+        return int(words[words.index(b"oom_kill") + 1])
+    except (OSError, ValueError, IndexError):
         return 0
 
 
