@@ -228,18 +228,28 @@ class Life:
         """Do a round, and those that others of this node ask for; or let one of them do it."""
         publications = self._publications
         with self._store.turn(RoundErrand(publications, request)) as ours:
+            ready = self._do_for_node(request) if ours else None
+        if (
+            ready is None
+        ):  # not under the lock, for which many may wait whose answers are there, too
             answer = publications.withdraw(request)
-            if not ours and answer is not None:
-                return answer
-            done, news = self._do_together(request)
-            for other, found in done.others:
-                publications.answer(other, found)
-            for other in done.stale:
-                publications.discard(other)
+            return self._ask(request) if answer is None else answer
+        done, news = ready
         self._tell(news)
         if done.own.finished and any(of.reports for of, _ in done.all(request)):
             self._prune()
         return done.own
+
+    def _do_for_node(self, request: Request) -> tuple[Done, News]:
+        """Do a round, and answer those who ask for one; the caller holds the node's lock."""
+        publications = self._publications
+        publications.withdraw(request)
+        done, news = self._do_together(request)
+        for other, found in done.others:
+            publications.answer(other, found)
+        for other in done.stale:
+            publications.discard(other)
+        return done, news
 
     def _do_together(self, request: Request) -> tuple[Done, News]:
         """Do what others ask as well, unless that spoils our own round."""

@@ -221,14 +221,25 @@ def test_a_worker_that_was_lost_finds_that_out_itself(node: Node) -> None:
     assert len(everything(node)) == 1
 
 
+def never(_publications: Publications, _request: Request, _found: Round) -> None:
+    """Answer as a worker that is killed between its commit and its answers."""
+
+
+def unreadably(publications: Publications, request: Request, _found: Round) -> None:
+    file = publications._file(request, "told")
+    assert file is not None
+    file.write_bytes(b"no answer")
+    publications.discard(request)
+
+
+@pytest.mark.parametrize("how", [never, unreadably])
 def test_an_answer_that_never_comes_is_found_in_the_database(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: Node, monkeypatch: pytest.MonkeyPatch, how: Callable[..., None]
 ) -> None:
-    """As of a worker that is killed between its commit and its answers."""
     tasks = graph("bake", "boil", "fry", "steam")
     alice, bob, told = node.join(*tasks), node.join(*tasks), Rounds()
     baked = claim(bob)
-    monkeypatch.setattr(Publications, "answer", lambda *_: None)
+    monkeypatch.setattr(Publications, "answer", how)
 
     node.together(told.ask(alice), told.ask(bob, [(baked, COMPLETED)]))
 
