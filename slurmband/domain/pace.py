@@ -7,6 +7,7 @@ share of half of what is ready (factoring: Hummel, Schonberg and Flynn, 1992), s
 the end while somebody else has a pile. What is done within the time of a round is no pile.
 """
 
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -27,9 +28,11 @@ MOST: Final = 128
 CALLED_PER_TASK: Final = 2.0
 #: What a worker takes may be so many times what it took before.
 GROWTH: Final = 4
-#: Weight of what happened last in what is expected: of tasks, which come in kinds, and of rounds.
+#: Weight of the last task in what is expected of the next: they come in kinds.
 _LAST_TASK: Final = 0.5
-_LAST_ROUND: Final = 0.3
+#: A round is expected to take what the middle one of the last so many took: one that waited for a hundred
+#: workers which were just starting says nothing of the next.
+_ROUNDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,13 @@ class Pace:
         self._most = most
         self._task: float | None = None
         self._round: float | None = None
+        self._rounds: deque[float] = deque(maxlen=_ROUNDS)
         self._taken = 0
 
     def ran(self, seconds: float) -> None:
         """Learn how long a task took, with all that is written down of it."""
-        self._task = _mean(self._task, seconds, _LAST_TASK)
+        before = seconds if self._task is None else self._task
+        self._task = before + _LAST_TASK * (seconds - before)
 
     def asked(self, seconds: float, taken: int) -> None:
         """Learn how long a round took, all its waiting included, and how many were in hand after it.
@@ -88,7 +93,8 @@ class Pace:
         taken : int
             0 where none were new, which says nothing.
         """
-        self._round = _mean(self._round, seconds, _LAST_ROUND)
+        self._rounds.append(seconds)
+        self._round = sorted(self._rounds)[(len(self._rounds) - 1) // 2]
         self._taken = taken or self._taken
 
     def wish(self, in_hand: int = 0) -> Wish:
@@ -135,7 +141,3 @@ def called(ready: Collection[int], waiting: int) -> float:
     if len(ready) > 1 or waiting < 1:
         return 1.0
     return min(1.0, CALLED_PER_TASK * tasks / waiting)
-
-
-def _mean(before: float | None, now: float, weight: float) -> float:
-    return now if before is None else before + weight * (now - before)

@@ -72,6 +72,28 @@ def test_a_round_that_gave_nothing_says_nothing_of_how_much_to_take() -> None:
     assert pace.wish().want == MOST
 
 
+@pytest.mark.parametrize("rounds", [(10.0, 0.01, 0.01), (0.01, 10.0, 0.01), (0.01, 0.01, 10.0)])
+def test_one_round_that_had_to_wait_for_long_says_nothing_of_the_next(
+    rounds: tuple[float, ...],
+) -> None:
+    pace = Pace()
+    for seconds in rounds:
+        pace.asked(seconds, 1)
+        pace.ran(1.0)
+
+    assert pace.wish() == Wish(1)
+    assert pace.longest() == 4.0
+
+
+def test_rounds_that_go_on_taking_long_are_believed() -> None:
+    pace = learned(task=1.0, round_=0.01)
+
+    for _ in range(3):
+        pace.asked(10.0, 1)
+
+    assert pace.wish().trifle == 10
+
+
 def test_long_tasks_after_short_ones_are_soon_taken_one_at_a_time() -> None:
     pace = learned(task=0.0001, round_=0.01)
 
