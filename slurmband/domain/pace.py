@@ -30,8 +30,8 @@ CALLED_PER_TASK: Final = 2.0
 GROWTH: Final = 4
 #: Weight of the last task in what is expected of the next: they come in kinds.
 _LAST_TASK: Final = 0.5
-#: A round is expected to take what the middle one of the last so many took: one that waited for a hundred
-#: workers which were just starting says nothing of the next.
+#: A round is expected to take what the middle one of the last so many took: one that waited for all the
+#: workers that were just starting says nothing of the next.
 _ROUNDS: Final = 5
 
 
