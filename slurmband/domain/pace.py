@@ -7,7 +7,6 @@ share of half of what is ready (factoring: Hummel, Schonberg and Flynn, 1992), s
 the end while somebody else has a pile. What is done within the time of a round is no pile.
 """
 
-from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -28,11 +27,12 @@ MOST: Final = 128
 CALLED_PER_TASK: Final = 2.0
 #: What a worker takes may be so many times what it took before.
 GROWTH: Final = 4
-#: Weight of the last task in what is expected of the next: they come in kinds.
+#: Weight of what happened last in what is expected: of tasks, which come in kinds, and of rounds.
 _LAST_TASK: Final = 0.5
-#: A round is expected to take what the middle one of the last so many took: one that waited for all the
-#: workers that were just starting says nothing of the next.
-_ROUNDS: Final = 5
+_LAST_ROUND: Final = 0.3
+#: A round counts as so many times what was expected at most, and what was expected as so many times that
+#: round: one that waited for a hundred workers which were just starting says little of the next.
+_FAR: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,11 @@ class Pace:
         self._most = most
         self._task: float | None = None
         self._round: float | None = None
-        self._rounds: deque[float] = deque(maxlen=_ROUNDS)
         self._taken = 0
 
     def ran(self, seconds: float) -> None:
         """Learn how long a task took, with all that is written down of it."""
-        before = seconds if self._task is None else self._task
-        self._task = before + _LAST_TASK * (seconds - before)
+        self._task = _mean(seconds if self._task is None else self._task, seconds, _LAST_TASK)
 
     def asked(self, seconds: float, taken: int) -> None:
         """Learn how long a round took, all its waiting included, and how many were in hand after it.
@@ -93,8 +91,8 @@ class Pace:
         taken : int
             0 where none were new, which says nothing.
         """
-        self._rounds.append(seconds)
-        self._round = sorted(self._rounds)[(len(self._rounds) - 1) // 2]
+        before = seconds if self._round is None else min(self._round, _FAR * seconds)
+        self._round = _mean(before, min(seconds, _FAR * before), _LAST_ROUND)
         self._taken = taken or self._taken
 
     def wish(self, in_hand: int = 0) -> Wish:
@@ -141,3 +139,7 @@ def called(ready: Collection[int], waiting: int) -> float:
     if len(ready) > 1 or waiting < 1:
         return 1.0
     return min(1.0, CALLED_PER_TASK * tasks / waiting)
+
+
+def _mean(before: float, now: float, weight: float) -> float:
+    return before + weight * (now - before)

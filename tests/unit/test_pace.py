@@ -81,17 +81,17 @@ def test_one_round_that_had_to_wait_for_long_says_nothing_of_the_next(
         pace.asked(seconds, 1)
         pace.ran(1.0)
 
-    assert pace.wish() == Wish(1)
-    assert pace.longest() == 4.0
+    assert pace.wish().trifle == 1
+    assert pace.patience(awaited=False) < 4.0
 
 
 def test_rounds_that_go_on_taking_long_are_believed() -> None:
     pace = learned(task=1.0, round_=0.01)
 
-    for _ in range(3):
+    for _ in range(10):
         pace.asked(10.0, 1)
 
-    assert pace.wish().trifle == 10
+    assert pace.wish().trifle >= 8
 
 
 def test_long_tasks_after_short_ones_are_soon_taken_one_at_a_time() -> None:
