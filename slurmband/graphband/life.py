@@ -229,9 +229,8 @@ class Life:
         publications = self._publications
         with self._store.turn(RoundErrand(publications, request)) as ours:
             ready = self._do_for_node(request) if ours else None
-        if (
-            ready is None
-        ):  # not under the lock, for which many may wait whose answers are there, too
+        if ready is None:
+            # Not under the lock, for which many may wait whose answers are there, too.
             answer = publications.withdraw(request)
             return self._ask(request) if answer is None else answer
         done, news = ready
