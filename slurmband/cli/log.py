@@ -5,20 +5,11 @@ import time
 
 
 class Line(logging.Formatter):
-    """Time (UTC), level and message; the text of the time is made once a second.
-
-    A worker writes two lines for each task, and so they are made in the shortest way.
-    """
+    """Time (UTC), level and message; the text of the time is made once a second."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         self._second, self._time = -1, ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record, with the traceback of an exception below it."""
-        if record.exc_info or record.exc_text or record.stack_info:
-            return super().format(record)
-        return f"{self.formatTime(record, self.datefmt)}Z {record.levelname} {record.getMessage()}"
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's
         """Return when a record was made."""

@@ -55,7 +55,7 @@ class Tasks(Mapping[str, Task[Any]]):
         kind = _kind_of(task)
         if kind != _WHOLE and not _is_bare(task):
             if needs:
-                self._given[place] = replace(task, dependencies=())
+                self._given[place] = _like(task, dependencies=())
             else:
                 kind = _WHOLE
         if kind == _WHOLE:

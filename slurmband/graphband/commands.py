@@ -33,7 +33,7 @@ GRACE: Final = 0.5
 _TOO, _ELSE = 2.0, 0.1
 #: After an exit status of 0, such as of `program & wait` where only the program was ended so far, it
 #: waits no longer than this share of the time that the command took.
-_SHARE = 0.02
+_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)

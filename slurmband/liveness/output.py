@@ -24,11 +24,9 @@ class Output:
 
     def measure(self) -> dict[str, int]:
         """Write out what Python still holds, and return stream -> bytes in its file."""
-        try:
+        with suppress(Exception):  # the program may have put anything there, and None
             sys.stdout.flush()
             sys.stderr.flush()
-        except Exception:  # noqa: S110  # the program may have put anything there, and None
-            pass
         sizes: dict[str, int] = {}
         for stream, (device, inode) in self._places.items():
             try:

@@ -1,5 +1,6 @@
 """Whether a command failed, or only ended since its worker is to leave."""
 
+from pathlib import Path
 from signal import SIGINT, SIGTERM, SIGUSR1
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmband.graphband.commands import was_told_to_leave
-from slurmband.graphband.shell import Exit
+from slurmband.graphband.shell import Exit, Shell
 
 pytestmark = pytest.mark.unit
 
@@ -48,6 +49,13 @@ def test_a_signal_for_the_worker_is_no_failure_of_its_command(
 def test_the_word_to_leave_may_come_a_little_after_the_end() -> None:
     assert was_told_to_leave(Exit(-SIGTERM), shell(SIGTERM, after=1.0))
     assert was_told_to_leave(Exit(1), shell(SIGTERM, after=0.05))
+
+
+def test_a_shell_says_how_long_a_command_took(tmp_path: Path) -> None:
+    shell = Shell(grace=1.0, monotonic=iter([10.0, 17.0]).__next__)
+
+    assert shell.run("true", cwd=tmp_path, env={}) == Exit(0, took=7.0)
+    shell.close()
 
 
 def test_after_success_it_waits_for_a_fiftieth_of_the_time_that_the_command_took() -> None:

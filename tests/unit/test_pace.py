@@ -73,7 +73,7 @@ def test_a_round_that_gave_nothing_says_nothing_of_how_much_to_take() -> None:
 
 
 @pytest.mark.parametrize("rounds", [(10.0, 0.01, 0.01), (0.01, 10.0, 0.01), (0.01, 0.01, 10.0)])
-def test_one_round_that_had_to_wait_for_long_says_nothing_of_the_next(
+def test_one_round_that_had_to_wait_for_long_says_little_of_the_next(
     rounds: tuple[float, ...],
 ) -> None:
     pace = Pace()

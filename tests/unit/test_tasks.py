@@ -179,3 +179,10 @@ def test_a_task_with_five_dependencies_takes_less_than_a_fifth_of_what_it_was() 
 
     assert len(held) == 2000
     assert took < given / 5
+
+
+def test_tasks_that_have_nothing_of_their_own_share_nothing_that_can_change() -> None:
+    tasks = kept(Task("a"), Task("b"))
+
+    assert tasks["a"].info == {}
+    assert tasks["a"].info is not tasks["b"].info
