@@ -17,6 +17,7 @@ from benchmarks.measures import (
     shapes,
     slow_files,
     start_up,
+    statements,
     tasks,
     throughput,
     waiting,
@@ -39,5 +40,6 @@ MEASURES: Final[Mapping[str, Callable[[How], list[Figure]]]] = MappingProxyType(
         "memory": memory.measure,
         "growth": growth.measure,
         "queries": queries.measure,
+        "statements": statements.measure,
     }
 )

@@ -429,7 +429,7 @@ class Graphband(Generic[T]):
         once it was asked to leave, or left because nothing fits into the time that its job has left.
         """
         if self.options.disabled or (
-            isinstance(self._made_loop, Loop) and self._made_loop.is_to_end
+            isinstance(self._made_loop, Loop) and self._made_loop.leaving.is_for_good
         ):
             return False
         now = self._clock.monotonic()

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -22,26 +21,24 @@ from slurmband.errors import (
 )
 from slurmband.graphband.clerk import Clerk, Done
 from slurmband.graphband.jobtime import JobTime
+from slurmband.graphband.joining import applicant, register_graph
 from slurmband.graphband.options import Options
+from slurmband.graphband.pauses import Pauses
 from slurmband.graphband.publications import Publications, RoundErrand
 from slurmband.graphband.rounds import Request, Round
 from slurmband.liveness import incarnation, output
 from slurmband.liveness.beats import Beats
 from slurmband.liveness.heartbeat import Heartbeat
-from slurmband.liveness.incarnation import Applicant
 from slurmband.liveness.journal import Journal
 from slurmband.liveness.notice import Notice, telling
 from slurmband.liveness.snapshot import Snapshots, Survey, survey
 from slurmband.locks.leftovers import remove_leftovers
-from slurmband.processes import fate_of, identify
-from slurmband.store import membership, pruning, queries, registration, statements
+from slurmband.processes import fate_of
+from slurmband.store import membership, pruning, queries, statements
 from slurmband.store.database import Store, Transaction
 from slurmband.store.modes import Mode
 
 log = logging.getLogger(__name__)
-
-#: Seconds to wait when the database cannot be used, such as for a full disk.
-AFTER_A_FAULT = 10.0
 
 
 @dataclass(slots=True)
@@ -87,9 +84,7 @@ class Life:
         self._notice = Notice(store.layout.notice)
         self.snapshots = Snapshots(store.layout.snapshot, clock.monotonic)
         self.pid = os.getpid()
-        self._doubts = 0
-        #: When the database or the journal was last found to be of no use, by our own clock.
-        self.paused_at = float("-inf")
+        self.pauses = Pauses(clock)
         self._number = self._heard = 0
         statements.prepare()
         self.worker = self._join(element)
@@ -131,50 +126,23 @@ class Life:
         return Publications(self._store.node_folder, self.worker.key, alike)
 
     def _join(self, element: Element | None) -> Worker:
-        options = self._options
-        applicant = Applicant(
-            process=identify(),
-            element=element,
-            labels=options.labels,
-            identifier=options.identifier,
-            heartbeat_timeout=options.heartbeat_timeout,
-            log=output.file_of(1),
-        )
-        now = self._clock.now()
+        """Register, and go on until it is known whether that was committed."""
+        who, now = applicant(element, self._options), self._clock.now()
         joined: Worker | None = None
         while True:
             try:
                 with self._store.transaction() as tx:
                     self._register(tx, now)
                     if joined is None or not queries.is_there(tx, joined):
-                        joined = incarnation.join(
-                            tx, self._store.layout, applicant, fate_of=fate_of, now=now
-                        )
-                self._doubts = 0
+                        layout = self._store.layout
+                        joined = incarnation.join(tx, layout, who, fate_of=fate_of, now=now)
+                self.pauses.over()
                 return joined
             except (CommitUnknown, DatabaseFault) as fault:
-                self._pause(fault)
+                self.pauses.pause(fault)
 
     def _register(self, tx: Transaction, now: float) -> None:
-        options = self._options
-        registration.register(
-            tx,
-            self._graph,
-            budgets=options.budgets,
-            new_revision=False,
-            compare=options.enable_fingerprints,
-            alone=lambda: incarnation.alone(tx, fate_of=fate_of),
-            now=now,
-        )
-        registered = registration.current(tx)
-        assert registered is not None
-        self._fingerprints = registered.fingerprints
-        if options.enable_fingerprints and self._fingerprints != self._graph.fingerprints:
-            log.warning(
-                "the fingerprints of this program are not the registered ones, and other workers are "
-                "there: nothing is run again for it. They are compared by `slurmband submit`, by "
-                "band.register(), and by the first worker after all others have left."
-            )
+        self._fingerprints = register_graph(tx, self._graph, self._options, now=now)
 
     def round(
         self,
@@ -216,10 +184,11 @@ class Life:
                 found = self._ask(request)
                 break
             except (CommitUnknown, DatabaseFault) as fault:
-                self._pause(fault)
+                self.pauses.pause(fault)
                 with suppress(JournalFault):  # it may take what the database does not
                     self.journal.settle()
-        self._doubts, self._heard = 0, request.number
+        self.pauses.over()
+        self._heard = request.number
         if time:
             time.heard(asked, ends_at, found.time_limit, ask=found.ask_slurm)
         return found
@@ -300,21 +269,11 @@ class Life:
             try:
                 self.journal.begun(attempt)
             except JournalFault as fault:
-                self._pause(fault)
+                self.pauses.pause(fault)
                 if give_up() or self.heartbeat.lost:
                     return False
             else:
                 return True
-
-    def _pause(self, fault: EnvironmentFault) -> None:
-        """Wait before trying the same again: what is known must not be lost."""
-        seconds = AFTER_A_FAULT
-        if isinstance(fault, CommitUnknown):  # where it stays so, as on a full disk, it is no hurry
-            seconds = min(seconds, random.uniform(0.1, 1.0) * 2**self._doubts)
-            self._doubts += 1
-        log.warning("trying again in %.1f s: %s", seconds, fault)
-        self.paused_at = self._clock.monotonic()
-        self._clock.sleep(seconds)
 
     def leave(self, reports: Sequence[Report], reason: Reason) -> Round:
         """Report what ended, release what is held, and end this incarnation."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from slurmband.cgroups import oom_kills
 from slurmband.clock import Clock
-from slurmband.domain.attempts import Claim, Ending, Outcome, Reason
+from slurmband.domain.attempts import Claim, Ending, Outcome
 from slurmband.domain.graph import Graph
 from slurmband.domain.pace import NOTHING, Pace, Wish
 from slurmband.domain.task import Task
@@ -37,6 +37,7 @@ from slurmband.graphband.endings import (
 )
 from slurmband.graphband.hand import Hand
 from slurmband.graphband.jobtime import JobTime
+from slurmband.graphband.leaving import Leaving
 from slurmband.graphband.life import Life
 from slurmband.graphband.options import Options
 from slurmband.graphband.orders import BY_A_PERSON, Orders
@@ -56,8 +57,6 @@ from slurmband.store.database import Store
 
 log = logging.getLogger(__name__)
 
-#: What SLURM sends some time before the end of a job (``--signal``).
-WARNING: Final = signal.SIGUSR1.name
 _ENDED_BADLY: Final = frozenset({Outcome.FAILED, Outcome.KILLED})
 
 T = TypeVar("T")
@@ -112,9 +111,9 @@ class Loop(Generic[T]):
         self._orders = Orders(store)
         self._time = JobTime(clock)
         self._alarm = Alarm()
-        self._reason = Reason.LEFT
         self._oom_kills = 0
         self.drain = Drain(self._forward)
+        self.leaving = Leaving(self.drain, self._time)
         #: Shows what this worker does.
         self.title = Title()
         self._progress = Progress(tqdm_kwargs)
@@ -217,7 +216,7 @@ class Loop(Generic[T]):
 
     def _out_of_time(self, life: Life, found: Round) -> Round:
         """Say why this worker leaves although there is work."""
-        self._reason = Reason.NO_TIME
+        self.leaving.no_time = True
         left = max(0.0, self._time.left() or 0.0)
         log.info(
             "worker=%s leaves: nothing that is ready fits into the %.0f s that its job has left",
@@ -314,7 +313,7 @@ class Loop(Generic[T]):
         if held.time_limit is not None:
             life.heartbeat.limit(None)
         seconds = self._clock.monotonic() - self._began
-        if ending is INTERRUPTED and self._is_cut_short():
+        if ending is INTERRUPTED and self.leaving.cuts_short:
             ending = AT_THE_WALL
         if ending.outcome is Outcome.FAILED and oom_kills() > self._oom_kills:
             ending = for_memory(ending)  # of a program that it ran: the worker is still there
@@ -383,7 +382,7 @@ class Loop(Generic[T]):
         self._locks.worker_is(life.worker.key)
         atexit.register(self._at_exit)
         self._progress = Progress(self._tqdm_kwargs)
-        self._reason = Reason.LEFT
+        self.leaving.no_time = False
         return life
 
     def _learn_time(self, element: Element | None) -> None:
@@ -427,7 +426,7 @@ class Loop(Generic[T]):
     def _at_beat(self, life: Life) -> None:
         """Do what is to be done now and then, in the thread that hears the beats."""
         self._locks.beat()
-        self._dues.check(life.heartbeat, paused_at=life.paused_at)
+        self._dues.check(life.heartbeat, paused_at=life.pauses.last)
         life.snapshots.flush()
 
     def _new_life(self, element: Element | None) -> Life:
@@ -445,37 +444,15 @@ class Loop(Generic[T]):
         reports = self._hand.reports
         self._hand.clear()  # what was not begun goes back with this incarnation
         try:
-            reason = self._why_it_leaves()
+            reason = self.leaving.reason
             self._tell(life.leave(reports, reason))
-            if self._leaves_for_time(reason):
+            if self.leaving.is_for_time(reason):
                 continue_array(str(self._store.layout.database), life.worker.key)
         finally:
             self.title.restore()
             self.drain.restore()
             atexit.unregister(self._at_exit)
             self._progress.close()
-
-    def _why_it_leaves(self) -> Reason:
-        if self.drain.asked_by == BY_A_PERSON:
-            return Reason.STOPPED
-        return Reason.DRAINED if self.drain else self._reason
-
-    @property
-    def is_to_end(self) -> bool:
-        """Whether this process is to begin no loop any more: it was asked to leave, or has no time."""
-        return bool(self.drain) or self._reason is Reason.NO_TIME
-
-    def _leaves_for_time(self, reason: Reason) -> bool:
-        """Whether its job's end, or the warning of it, is why this worker leaves."""
-        if reason is Reason.DRAINED:
-            warned = self.drain.asked_by == WARNING and self._time.may_be_warned_of
-            return warned or self._time.is_nearly_over
-        return reason is Reason.NO_TIME
-
-    def _is_cut_short(self) -> bool:
-        """Whether what is interrupted now is so for its job's end."""
-        by_slurm = self.drain.asked_by in (WARNING, signal.SIGTERM.name)
-        return by_slurm and self._time.is_nearly_over
 
     def _mourn(self, life: Life, lost: WorkerLost) -> None:
         """Learn that this incarnation was judged lost; the next round begins another."""

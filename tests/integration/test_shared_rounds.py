@@ -256,7 +256,7 @@ def test_where_nobody_knows_of_a_commit_both_look_again(
     tasks = graph("bake", "boil")
     alice, bob, told = node.join(*tasks), node.join(*tasks), Rounds()
     for life in (alice, bob):
-        monkeypatch.setattr(life, "_pause", lambda _: time.sleep(0.01))
+        monkeypatch.setattr(life.pauses, "pause", lambda _: time.sleep(0.01))
     for store in node.stores[1:]:
         store.faults = [CommitUnknown("the lock was taken away")]
 

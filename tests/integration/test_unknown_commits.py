@@ -112,7 +112,7 @@ def test_a_slice_is_known_only_where_it_was_registered(
         assert life.round((), wish=Wish(1)).producing
         life.clerk.slice = [task("bake", labels="oven")]
         store.doubts = [kept]
-        monkeypatch.setattr(life, "_pause", lose)
+        monkeypatch.setattr(life.pauses, "pause", lose)
         with pytest.raises(WorkerLost):
             life.round((), wish=Wish(1))
     with living(GrowingLife(store, registry, options, HandClock(), None)) as life:
