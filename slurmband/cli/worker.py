@@ -6,6 +6,7 @@ understands command lines that are right. What it does not understand (``--help`
 to typer, which says what is to be said.
 """
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -177,6 +178,7 @@ def work_on(
     )
     band.take_interrupts()
     band.show_title()
+    gc.freeze()  # what is imported stays, and need not be looked through again and again
     with work.running(band) as run:
         found = band.run(run, wait=wait)
     if strict and found.completed < found.total:

@@ -108,7 +108,10 @@ class Tasks(Mapping[str, Task[Any]]):
         place = self._places[name]
         kind, given = self._kinds[place], self._given.get(place)
         if given is not None and kind == _WHOLE:
-            return given if attempt is None else replace(given, attempt=attempt)
+            if attempt is None:
+                return given
+            copied = _like if type(given) is Task else replace  # a user's class may do more
+            return copied(given, attempt=attempt)
         name_of = self._name if self._ahead else self._ids.__getitem__
         needs = _KINDS[kind](map(name_of, self.upstream(place)))
         if given is None:

@@ -80,11 +80,11 @@ class Journal:
     def ended(self, attempt: int, ending: Ending) -> None:
         """Note how the user's code ended, before it is reported; what cannot be written is owed."""
         how = _how(ending.outcome, ending.reason, ending.error)
-        with self._turn:
-            line = f'{{"ended": {attempt}{how}{self._marks()}}}\n'
-            self._owed += line.encode()
         try:
-            self.settle()
+            with self._turn:
+                line = f'{{"ended": {attempt}{how}{self._marks()}}}\n'
+                self._owed += line.encode()
+                self._append(self._owed)
         except JournalFault as fault:
             log.warning("attempt=%d ended, and is still to be written down: %s", attempt, fault)
 
