@@ -186,3 +186,15 @@ def test_tasks_that_have_nothing_of_their_own_share_nothing_that_can_change() ->
 
     assert tasks["a"].info == {}
     assert tasks["a"].info is not tasks["b"].info
+
+
+def test_a_task_of_the_users_own_class_is_handed_out_by_its_constructor() -> None:
+    class Tried(Task[None]):
+        def __init__(self, *values: Any, **named: Any) -> None:
+            super().__init__(*values, **named)
+            object.__setattr__(self, "dir", f"{self.id}-{self.attempt}")
+
+    tasks = Tasks()
+    tasks.add(Tried("bake"))
+
+    assert vars(tasks.handed_out("bake", 2))["dir"] == "bake-2"
