@@ -1,6 +1,7 @@
 """What a worker has SQLite do: every statement is written down, and a bare program can repeat them.
 
-The bare program does nothing else, so its time is what SQLite takes of the worker's.
+The bare program does nothing else, so its time is what SQLite, and Python's driver for it, take of the
+worker's.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from sqlalchemy import Engine, event
 
 from benchmarks import graphs
 from slurmband import Graphband, Task
+from slurmband.store.engines import make_engine
+from slurmband.store.modes import Mode
 
 DATABASE: Final = "slurmband.sqlite"
 #: A copy from before the first claim.
@@ -111,10 +114,8 @@ def replay(folder: Path) -> tuple[float, dict[str, float]]:
     for old in folder.glob(f"{file.name}*"):
         old.unlink()
     shutil.copy(folder / BEFORE, file)
-    connection = sqlite3.connect(file, isolation_level=None, cached_statements=1000)
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    opened = make_engine(file, Mode.LOCAL, busy_timeout=0.0).raw_connection()
+    connection: Any = opened.driver_connection
     took: defaultdict[str, float] = defaultdict(float)
     begun = last = time.perf_counter()
     for sql, parameters, for_each in statements:
@@ -126,7 +127,7 @@ def replay(folder: Path) -> tuple[float, dict[str, float]]:
         took[_kind_of(sql)] += now - last
         last = now
     (left,) = connection.execute("SELECT count(*) FROM tasks WHERE state <> 'completed'").fetchone()
-    connection.close()
+    opened.close()
     if left:
         raise RuntimeError(f"{left} tasks are not completed by what was recorded in {folder}")
     return last - begun, took

@@ -11,12 +11,6 @@ class Line(logging.Formatter):
         super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         self._second, self._time = -1, ""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; what has more to it, such as a traceback, logging puts together."""
-        if record.exc_info or record.exc_text or record.stack_info:
-            return super().format(record)
-        return f"{self.formatTime(record, self.datefmt)}Z {record.levelname} {record.getMessage()}"
-
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's
         """Return when a record was made."""
         second = int(record.created)

@@ -113,6 +113,7 @@ class Loop(Generic[T]):
         self._alarm = Alarm()
         self._oom_kills = 0
         self.drain = Drain(self._forward)
+        #: Why it leaves, and whether for good.
         self.leaving = Leaving(self.drain, self._time)
         #: Shows what this worker does.
         self.title = Title()
